@@ -1,0 +1,1 @@
+"""expcore runs the life of a machine-learning experiment: train, evaluate, export, stop when good enough."""

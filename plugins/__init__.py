@@ -1,0 +1,1 @@
+"""The built-in plugins of expcore; found through entry points, like any stranger's."""

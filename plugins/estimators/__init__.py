@@ -1,0 +1,1 @@
+"""Estimators: what can be trained and evaluated."""

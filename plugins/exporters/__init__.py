@@ -1,0 +1,1 @@
+"""Exporters: formats, which write an artefact, and policies, which say when."""

@@ -1,0 +1,1 @@
+"""Hooks: take part in a training run."""

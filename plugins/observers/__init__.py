@@ -1,0 +1,1 @@
+"""Observers: pluggy plugins that see every run."""

@@ -1,0 +1,1 @@
+"""Predicates: say whether to go on."""

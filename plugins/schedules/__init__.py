@@ -1,0 +1,1 @@
+"""Schedules: in which order an experiment is trained, evaluated and exported."""
