@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Sequence
 from typing import Any, Literal
 
 from expcore.errors import InvalidArgument, InvalidType, UnknownMetric, nearest
@@ -99,13 +100,45 @@ def value_of(metrics: Metrics, metric: str, subject: str) -> float:
             f"{subject}: metric {metric!r} is not among {there}; "
             f"pass metric= or add it to the model{nearest(metric, there)}"
         )
-    return _number(metrics[metric], metric, subject)
+    found = _number(metrics[metric])
+    if found is None:
+        told = " ".join(repr(metrics[metric]).split())
+        raise InvalidType(f"{subject}: metric {metric!r} is {told}; it must be a single number")
+    return found
 
 
-def _number(value: Any, metric: str, subject: str) -> float:
+def numbers(metrics: Metrics) -> dict[str, float]:
+    """Returns the metrics that are single numbers, as floats; vectors, text and the like are left out."""
+    found = {str(name): _number(value) for name, value in metrics.items()}
+    return {name: value for name, value in found.items() if value is not None}
+
+
+def last_improvement(values: Sequence[float], mode: str, min_delta: float = 0.0) -> int | None:
+    """Returns the index of the last value that improved on the best one before it.
+
+    Args:
+        values: in order; NaN and infinities never improve, the first finite one always does.
+        mode: "min" or "max".
+        min_delta: by how much an improvement exceeds the best so far, which only improvements move.
+
+    Returns:
+        The index; None where no value is finite.
+
+    Raises:
+        InvalidArgument: ``mode`` is something else.
+    """
+    at: int | None = None
+    for i, value in enumerate(values):
+        if improved(value, None if at is None else values[at], mode, min_delta):
+            at = i
+    return at
+
+
+def _number(value: Any) -> float | None:
+    """A single number as a float, else None; arrays are none, even of one element."""
     try:
-        if not isinstance(value, (str, bytes)):
-            return float(value)
+        if isinstance(value, str | bytes) or tuple(getattr(value, "shape", ())) != ():
+            return None
+        return float(value)
     except (TypeError, ValueError):
-        pass  # said below, in the same words as for text
-    raise InvalidType(f"{subject}: metric {metric!r} is {value!r}; it must be a single number")
+        return None

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from expcore.errors import ExpcoreError, InvalidArgument, InvalidType, UnknownMetric
-from expcore.metrics import check_mode, direction, improved, value_of
+from expcore.metrics import check_mode, direction, improved, last_improvement, numbers, value_of
 
 LOWER = [
     "loss",
@@ -156,7 +157,15 @@ class Scalar:
 
 
 @pytest.mark.parametrize(
-    ("value", "expected"), [(1, 1.0), (0.5, 0.5), (Scalar(), 0.25), (math.inf, math.inf)]
+    ("value", "expected"),
+    [
+        (1, 1.0),
+        (0.5, 0.5),
+        (np.float32(0.5), 0.5),
+        (np.array(2), 2.0),
+        (Scalar(), 0.25),
+        (math.inf, math.inf),
+    ],
 )
 def test_value_of_gives_a_plain_float(value, expected):
     found = value_of({"loss": value}, "loss", "hook 'x'")
@@ -185,7 +194,42 @@ def test_a_metric_of_no_metrics_says_that_there_are_none():
         value_of({}, "loss", "hook 'x'")
 
 
-@pytest.mark.parametrize("value", ["0.5", b"1", None, [1.0, 2.0], {}])
+@pytest.mark.parametrize("value", ["0.5", b"1", None, [1.0, 2.0], {}, np.array([1.0]), np.ones((2, 2))])
 def test_a_metric_that_is_no_number_is_a_type_error(value):
     with pytest.raises(InvalidType, match=r"hook 'x': metric 'loss' is .*must be a single number"):
         value_of({"loss": value}, "loss", "hook 'x'")
+
+
+def test_numbers_keeps_single_numbers_and_leaves_out_the_rest():
+    metrics = {"loss": np.float32(0.5), "nan": math.nan, "per_class": np.ones(3), "note": "text", "n": 3}
+    found = numbers(metrics)
+    assert math.isnan(found.pop("nan"))
+    assert found == {"loss": 0.5, "n": 3.0}
+
+
+@pytest.mark.parametrize(
+    ("values", "mode", "min_delta", "at"),
+    [
+        ([], "min", 0.0, None),
+        ([math.nan, math.inf, -math.inf], "min", 0.0, None),
+        ([3.0], "min", 0.0, 0),
+        ([3.0, 2.0, 2.0, 2.5], "min", 0.0, 1),
+        ([3.0, 2.0, 2.0, 2.5], "max", 0.0, 0),
+        ([math.nan, 3.0, math.nan], "max", 0.0, 1),
+        ([math.inf, 3.0, -math.inf], "min", 0.0, 1),
+        ([1.0, 0.75, 0.5], "min", 0.25, 2),  # 0.75 is no improvement, so 0.5 is compared with 1.0
+        ([1.0, 0.875, 0.75], "min", 0.25, 0),
+    ],
+)
+def test_last_improvement_finds_the_last_value_better_than_the_best_before(values, mode, min_delta, at):
+    assert last_improvement(values, mode, min_delta) == at
+
+
+@given(
+    st.lists(st.one_of(FINITE, st.sampled_from([math.nan, math.inf, -math.inf]))),
+    st.sampled_from(["min", "max"]),
+)
+def test_last_improvement_without_min_delta_is_the_first_place_of_the_best(values, mode):
+    finite = [v for v in values if math.isfinite(v)]
+    best = {"min": min, "max": max}[mode](finite, default=None)
+    assert last_improvement(values, mode) == (None if best is None else values.index(best))
