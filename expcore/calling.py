@@ -6,6 +6,8 @@ import inspect
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from expcore.errors import InvalidArgument
+
 _NAMED = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
 
 
@@ -46,3 +48,22 @@ def describe(value: object) -> str:
     """Returns how to name an object in a message: a function's name or its class."""
     name = getattr(value, "__qualname__", None)
     return str(name) if name else describe_type(type(value))
+
+
+def check_predicate(option: str, predicate: Any) -> None:
+    """Raises InvalidArgument where a predicate is neither callable nor None."""
+    if predicate is not None and not callable(predicate):
+        raise InvalidArgument(f"`{option}` is {predicate!r}; it must be a callable, or None")
+
+
+def ask_predicate(
+    predicate: Callable[..., Any] | None, eval_result: Any, checkpoint_path: str | None, history: Any
+) -> bool:
+    """Asks a predicate whether to go on; None always does. What it raises gets a note with its name."""
+    if predicate is None:
+        return True
+    try:
+        return bool(call_naming(predicate, eval_result, checkpoint_path=checkpoint_path, history=history))
+    except Exception as error:
+        error.add_note(f"raised by predicate {describe(predicate)}")
+        raise

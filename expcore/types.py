@@ -91,12 +91,24 @@ class Skip:
 
 @dataclass(frozen=True)
 class TrainingEnd:
-    """How a training run ended: its id, the last global step, the reason, and the last checkpoint's id."""
+    """How a training run ended.
+
+    Attributes:
+        run: id of the run.
+        step: the last global step; None where the estimator does not tell.
+        reason: "max_steps", "steps", "input ended", "signal", or what a hook said.
+        checkpoint: id of the last checkpoint; None without one.
+        steps: steps made in this run.
+        over: True where training is over for good; False where it was cut by a signal or a failure and may be
+            started again, so that whoever waits for it goes on waiting.
+    """
 
     run: str
     step: int | None
     reason: str
     checkpoint: str | None = None
+    steps: int = 0
+    over: bool = True
 
 
 class History(Protocol):

@@ -1,0 +1,55 @@
+"""Checks of what an experiment and its schedules are given."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from expcore.calling import parameters
+from expcore.errors import InvalidArgument, UnknownOption, listing, nearest
+from expcore.types import ESTIMATOR_METHODS
+
+
+def check_estimator(estimator: Any) -> None:
+    """Raises InvalidArgument where an object is not an estimator, naming what is missing."""
+    missing = [m for m in ESTIMATOR_METHODS if not callable(getattr(estimator, m, None))]
+    if getattr(estimator, "model_dir", None) is None:
+        missing.append("model_dir")
+    if isinstance(estimator, type) or missing:
+        what = "is a class, not an object" if isinstance(estimator, type) else f"lacks {', '.join(missing)}"
+        raise InvalidArgument(
+            f"estimator {estimator!r}: it {what}; `estimator` must implement Estimator (expcore.types), "
+            "for example KerasEstimator(model, model_dir)"
+        )
+    if str(estimator.model_dir).startswith(("gs://", "s3://")):
+        raise InvalidArgument(
+            f"model_dir {estimator.model_dir!r}: it must be a path of a POSIX file system; "
+            "mount the bucket (gcsfuse, mountpoint-s3) and give the mounted path"
+        )
+
+
+def check_number(name: str, value: Any, least: int) -> None:
+    """Raises InvalidArgument where a value is neither None nor an int of at least ``least``."""
+    if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < least):
+        rule = "a positive integer" if least else "an integer of 0 or more"
+        raise InvalidArgument(f"{name} is {value!r}; `{name}` must be {rule} or None")
+
+
+def check_secs(name: str, value: Any) -> None:
+    """Raises InvalidArgument where a value is not seconds of 0 or more."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not value >= 0:
+        raise InvalidArgument(f"{name} is {value!r}; `{name}` must be seconds, 0 or more")
+
+
+def check_options(name: str, provider: str, function: Callable[..., Any], options: Mapping[str, Any]) -> None:
+    """Raises UnknownOption where a schedule does not have one of the options."""
+    known = list(parameters(function).values())[1:]
+    if any(p.kind is p.VAR_KEYWORD for p in known):
+        return
+    names = [p.name for p in known if p.kind is not p.VAR_POSITIONAL]
+    for option in options:
+        if option not in names:
+            raise UnknownOption(
+                f"schedule {name!r} ({provider}): it has no option {option!r}{nearest(option, names)}; "
+                f"its options are {listing(names)}"
+            )

@@ -1,0 +1,170 @@
+"""The evaluate pass: evaluates one checkpoint on every set, records the result, once where asked."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from expcore import events as ev
+from expcore.claims import Claims
+from expcore.errors import CheckpointCorrupt, InvalidType, one_line
+from expcore.events import plain
+from expcore.history import fingerprint
+from expcore.hooks import fitting_hooks
+from expcore.journal import Journal
+from expcore.types import Checkpoint, Evaluation
+
+if TYPE_CHECKING:
+    from expcore.experiment import Experiment
+
+_LOG = logging.getLogger(__name__)
+
+TRAIN_DATA_NAME = "on_train_data"
+
+
+@dataclass(frozen=True)
+class Request:
+    """What to evaluate: the name of the evaluation, "eval" or "train" data, steps (None: all)."""
+
+    name: str | None
+    source: str
+    steps: int | None
+
+
+class EvaluatePass:
+    """Evaluates for an experiment.
+
+    Args:
+        experiment: whose estimator and inputs are used.
+        journal: where results are recorded.
+    """
+
+    def __init__(self, experiment: Experiment, journal: Journal) -> None:
+        self._experiment, self._journal = experiment, journal
+        self._claims = Claims(experiment.model_dir, experiment.clock)
+
+    def run(self, checkpoint_path: str | None, request: Request, once: bool) -> dict[str, Any] | None:
+        """Evaluates; with ``once`` returns None for what is evaluated, claimed, gone or corrupt."""
+        checkpoint = self._journal.identify(checkpoint_path or self._experiment.estimator.latest_checkpoint())
+        if checkpoint is None or not once:
+            return self._evaluate(checkpoint, request)
+        claim = f"{checkpoint.id} {request.source} {request.name or ''}"
+        if not self._claims.take(claim, 10 * self._journal.history.longest_evaluation):
+            self._skip(checkpoint, request, "claimed", "another evaluator is at it")
+            return None
+        try:
+            if self._evaluated(checkpoint, request):
+                return None
+            result = self._evaluate_if_readable(checkpoint, request)
+            if result:
+                self._pass_over(checkpoint, request)
+            return result
+        finally:
+            self._claims.release(claim)
+
+    def _evaluated(self, checkpoint: Checkpoint, request: Request) -> bool:
+        return self._journal.history.evaluated(checkpoint, request.source, request.name) is not None
+
+    def _pass_over(self, checkpoint: Checkpoint, request: Request) -> None:
+        """Says of the checkpoints before this one which nobody evaluated that nobody will."""
+        for earlier in self._journal.history.saves:
+            if earlier.id == checkpoint.id:
+                return
+            if not self._evaluated(earlier, request):
+                self._skip(earlier, request, "superseded", f"step {checkpoint.step} was the newest")
+
+    def _skip(self, checkpoint: Checkpoint, request: Request, reason: str, detail: str) -> None:
+        self._journal.skip("evaluation", request.name, checkpoint, reason, detail)
+
+    def _evaluate_if_readable(self, checkpoint: Checkpoint, request: Request) -> dict[str, Any] | None:
+        there = any(fingerprint(checkpoint.path))
+        try:
+            return self._evaluate(checkpoint, request)
+        except Exception as error:
+            vanished = there and not any(fingerprint(checkpoint.path))
+            if not vanished and not isinstance(error, CheckpointCorrupt):
+                raise
+            reason = "vanished" if vanished else "corrupt"
+            _LOG.warning("checkpoint %s is not evaluated: %s (%s)", checkpoint.path, reason, one_line(error))
+            self._skip(checkpoint, request, reason, one_line(error))
+            return None
+
+    def _evaluate(self, checkpoint: Checkpoint | None, request: Request) -> dict[str, Any]:
+        experiment = self._experiment
+        experiment.plugins.ask("expcore_before_evaluate", experiment=experiment, checkpoint=checkpoint)
+        start = experiment.clock.monotonic()
+        metrics = self._metrics(checkpoint, request)
+        secs = experiment.clock.monotonic() - start
+        if not metrics:
+            _LOG.warning("the evaluation gave no metrics; nothing is recorded")
+            return {}
+        known = checkpoint.step if checkpoint else None
+        step = int(metrics.setdefault("global_step", known or 0))
+        id_ = checkpoint.id if checkpoint else None
+        self._journal.log.append(
+            ev.EVALUATED,
+            checkpoint=id_,
+            step=step,
+            metrics=metrics,
+            name=request.name,
+            source=request.source,
+            secs=secs,
+        )
+        evaluation = Evaluation(id_, step, metrics, request.name, request.source)
+        self._journal.defer_observers(
+            experiment.plugins.notify("expcore_after_evaluate", experiment=experiment, evaluation=evaluation)
+        )
+        return metrics
+
+    def _metrics(self, checkpoint: Checkpoint | None, request: Request) -> dict[str, Any]:
+        experiment = self._experiment
+        added = experiment.plugins.ask("expcore_eval_hooks", experiment=experiment)
+        hooks = fitting_hooks(
+            experiment, experiment.eval_hooks, [hook for _, answer in added for hook in answer or ()]
+        )
+        if request.source == "train":
+            sets: Mapping[str, Any] = {"": experiment.train_input_fn}
+            name: str | None = request.name or TRAIN_DATA_NAME
+        else:
+            sets, name = experiment.eval_sets, request.name
+        metrics: dict[str, Any] = {}
+        with _held(experiment.estimator, checkpoint, len(sets)):
+            for i, (set_name, input_fn) in enumerate(sets.items()):
+                result = experiment.estimator.evaluate(
+                    input_fn,
+                    steps=request.steps,
+                    hooks=hooks,
+                    checkpoint_path=checkpoint.path if checkpoint else None,
+                    name=set_name if i else name,
+                )
+                metrics |= _named(_checked(result), set_name, main=i == 0, several=len(sets) > 1)
+        return metrics
+
+
+def _checked(result: Any) -> dict[str, Any]:
+    if result and not isinstance(result, Mapping):
+        raise InvalidType(
+            f"evaluate(): the estimator returned {type(result).__name__}; it must be a mapping of metrics "
+            "with global_step"
+        )
+    return dict(plain(result or {}))
+
+
+def _named(result: dict[str, Any], set_name: str, *, main: bool, several: bool) -> dict[str, Any]:
+    """A set's part of the result: the main set's own names, and with several sets <set>/<metric> of all."""
+    own = result if main else {}
+    return own | {f"{set_name}/{k}": v for k, v in result.items() if several and k != "global_step"}
+
+
+@contextmanager
+def _held(estimator: Any, checkpoint: Checkpoint | None, sets: int) -> Iterator[None]:
+    """Several sets see one restored checkpoint, where the estimator can hold one."""
+    restored = getattr(estimator, "restored", None)
+    if sets < 2 or checkpoint is None or not callable(restored):
+        yield
+        return
+    with restored(checkpoint.path):
+        yield

@@ -1,0 +1,83 @@
+"""The export pass: offers an evaluated checkpoint to every exporter and records what each did."""
+
+from __future__ import annotations
+
+import logging
+import os
+from typing import TYPE_CHECKING, Any
+
+from expcore import events as ev
+from expcore.calling import call_naming, describe
+from expcore.errors import one_line
+from expcore.history import shorten
+from expcore.journal import Journal
+from expcore.types import Checkpoint, Export, Metrics
+
+if TYPE_CHECKING:
+    from expcore.experiment import Experiment
+
+_LOG = logging.getLogger(__name__)
+
+
+class ExportPass:
+    """Exports for an experiment.
+
+    Args:
+        experiment: whose estimator and exporters are used.
+        journal: where exports and skips are recorded.
+    """
+
+    def __init__(self, experiment: Experiment, journal: Journal) -> None:
+        self._experiment, self._journal = experiment, journal
+
+    def run(self, eval_result: Metrics | None, checkpoint_path: str | None, final: bool) -> list[str | None]:
+        """Returns what each exporter returned, None for one that declined or failed."""
+        checkpoint = self._journal.identify(checkpoint_path or self._experiment.estimator.latest_checkpoint())
+        results: list[str | None] = []
+        for exporter in self._experiment.export_strategies:
+            try:
+                results.append(self._export(exporter, eval_result, checkpoint, final))
+            except Exception as error:
+                error.add_note(f"exporter {exporter.name!r}")
+                _LOG.error("exporter %r failed, the others go on: %s", exporter.name, one_line(error))
+                self._journal.skip("export", exporter.name, checkpoint, "failed", one_line(error))
+                self._journal.defer_export(error)
+                results.append(None)
+        return results
+
+    def _export(
+        self, exporter: Any, eval_result: Metrics | None, checkpoint: Checkpoint | None, final: bool
+    ) -> str | None:
+        experiment = self._experiment
+        experiment.plugins.ask(
+            "expcore_before_export", experiment=experiment, exporter=exporter, checkpoint=checkpoint
+        )
+        written = call_naming(
+            exporter.export,
+            experiment.estimator,
+            os.path.join(experiment.model_dir, "export", exporter.name),
+            checkpoint_path=checkpoint.path if checkpoint else None,
+            eval_result=eval_result,
+            is_the_final_export=final,
+            history=self._journal.history.at(checkpoint),
+            clock=experiment.clock,
+        )
+        if not written:
+            detail = f"{describe(type(exporter))} declined"
+            self._journal.skip("export", exporter.name, checkpoint, "not-wanted", detail)
+            return None
+        return self._record(exporter.name, os.fsdecode(written), checkpoint, final)
+
+    def _record(self, name: str, path: str, checkpoint: Checkpoint | None, final: bool) -> str:
+        id_, step = (checkpoint.id, checkpoint.step) if checkpoint else (None, None)
+        short, inside = shorten(path, self._experiment.model_dir)
+        self._journal.log.append(
+            ev.EXPORTED, exporter=name, checkpoint=id_, step=step, path=short, inside=inside, final=final
+        )
+        export = Export(name, id_, step, path, final)
+        self._journal.defer_observers(
+            self._experiment.plugins.notify(
+                "expcore_after_export", experiment=self._experiment, export=export
+            )
+        )
+        return path

@@ -1,0 +1,62 @@
+"""One trainer a model directory: an advisory lock that the system lets go when its process ends."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import json
+import logging
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from expcore.errors import CannotWrite, Locked
+from expcore.events import LOG_DIR
+from expcore.owner import Owner
+
+_LOG = logging.getLogger(__name__)
+
+
+@contextmanager
+def trainer_lock(model_dir: str) -> Iterator[None]:
+    """Holds ``<model_dir>/expcore/lock`` while training.
+
+    Raises:
+        Locked: another process trains in this directory; the message names it.
+        CannotWrite: the lock file cannot be made.
+    """
+    path = Path(model_dir) / LOG_DIR / "lock"
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+    except OSError as error:
+        raise CannotWrite(f"{path}: the lock cannot be made ({error}); mend its permissions") from error
+    try:
+        _take(file, path, model_dir)
+        yield
+    finally:
+        os.close(file)
+
+
+def _take(file: int, path: Path, model_dir: str) -> None:
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        if error.errno in (errno.EWOULDBLOCK, errno.EACCES):
+            raise Locked(
+                f"model directory {model_dir!r}: {_holder(path)} is training in it; "
+                "only one may; wait for it, stop it, or give another directory"
+            ) from error
+        _LOG.warning("%s: this file system has no locks (%s); see that no second trainer starts", path, error)
+        return
+    os.ftruncate(file, 0)
+    os.pwrite(file, json.dumps(Owner.current().to_dict()).encode(), 0)
+
+
+def _holder(path: Path) -> str:
+    try:
+        owner = Owner.from_dict(json.loads(path.read_text()))
+    except (OSError, ValueError):
+        owner = None
+    return f"process {owner.pid} on {owner.host}" if owner else "another process"

@@ -1,0 +1,147 @@
+"""The three passes that every schedule is written in, and what is kept around a whole schedule."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from typing import TYPE_CHECKING, Any
+
+from expcore import events as ev
+from expcore.calling import describe
+from expcore.errors import CannotWrite, NoNews, StoppedBySignal, one_line
+from expcore.evaluate_pass import EvaluatePass, Request
+from expcore.export_pass import ExportPass
+from expcore.journal import Journal
+from expcore.train_pass import OnSave, Training
+from expcore.types import Component, Metrics, TrainingEnd
+
+if TYPE_CHECKING:
+    from expcore.experiment import Experiment
+
+_LOG = logging.getLogger(__name__)
+
+
+class Passes:
+    """What an experiment does; a schedule decides when.
+
+    Args:
+        experiment: whose estimator, inputs, hooks and exporters are used.
+        journal: where everything is recorded.
+    """
+
+    def __init__(self, experiment: Experiment, journal: Journal) -> None:
+        self._experiment, self._journal = experiment, journal
+        self._evaluate = EvaluatePass(experiment, journal)
+        self._export = ExportPass(experiment, journal)
+        self._training: Training | None = None
+        self._depth = 0
+        self._resources = ExitStack()
+
+    def schedule(self, component: Component, function: Callable[..., Any], options: Mapping[str, Any]) -> Any:
+        """Runs a schedule and records how it began and ended; only the outermost of nested ones counts."""
+        experiment, host = self._experiment, self._experiment.plugins
+        if self._depth:
+            return function(experiment, **options)
+        with self._outermost(component.name, component.provider):
+            self._journal.log.append(
+                ev.SCHEDULE_STARTED,
+                schedule=component.name,
+                provider=component.provider,
+                options={k: _told(v) for k, v in options.items()},
+            )
+            host.ask(
+                "expcore_before_schedule",
+                experiment=experiment,
+                schedule=component.name,
+                options=dict(options),
+            )
+            try:
+                result = function(experiment, **options)
+            except NoNews as news:
+                _LOG.warning("%s", news)
+                experiment.timed_out, result = True, news.result
+            self._journal.defer_observers(
+                host.notify(
+                    "expcore_after_schedule", experiment=experiment, schedule=component.name, result=result
+                )
+            )
+        return result
+
+    @contextmanager
+    def _outermost(self, name: str, provider: str) -> Iterator[None]:
+        """What must happen around a schedule, or around a pass that is made without one."""
+        if self._depth:
+            yield
+            return
+        self._experiment.plugins.start()
+        self._experiment.timed_out = False
+        self._depth, self._training = 1, None
+        try:
+            with ExitStack() as self._resources:
+                try:
+                    yield
+                except BaseException as error:
+                    self._failed(name, provider, error)
+                    raise
+                self._finish(None)
+        finally:
+            self._depth = 0
+        if name:
+            timed_out = self._experiment.timed_out
+            self._journal.log.append(ev.SCHEDULE_ENDED, schedule=name, timed_out=timed_out)
+        self._journal.raise_deferred()
+
+    def _finish(self, error: BaseException | None) -> None:
+        if self._training is not None:
+            self._training.finish(error)
+
+    def _failed(self, name: str, provider: str, error: BaseException) -> None:
+        if name and isinstance(error, Exception):
+            error.add_note(f"in schedule {name!r} of {provider}")
+        self._journal.note_deferred(error)
+        try:
+            self._finish(error)
+            if isinstance(error, StoppedBySignal):
+                self._journal.log.append(ev.SCHEDULE_ENDED, schedule=name, signal=error.signum)
+                return
+            self._journal.log.append(ev.FAILED, schedule=name, error=one_line(error))
+        except CannotWrite as second:
+            error.add_note(f"and this could not be recorded: {second}")
+        for failure in self._experiment.plugins.notify(
+            "expcore_failed", experiment=self._experiment, error=error
+        ):
+            error.add_note(f"told of it, an observer failed as well: {one_line(failure)}")
+
+    def train(
+        self, steps: int | None, hooks: Sequence[Any], on_save: OnSave | None, save_every: int | None
+    ) -> TrainingEnd:
+        """Trains; ``Experiment.train_pass`` has the whole text."""
+        with self._outermost("", ""):
+            if self._training is None:
+                self._training = Training(self._experiment, self._journal, self._resources)
+            end = self._training.run(steps, hooks, on_save, save_every)
+            self._journal.defer_observers(
+                self._experiment.plugins.notify("expcore_after_train", experiment=self._experiment, end=end)
+            )
+            self._experiment.check_signal()
+        return end
+
+    def evaluate(self, checkpoint_path: str | None, request: Request, once: bool) -> dict[str, Any] | None:
+        """Evaluates; ``Experiment.evaluate_pass`` has the whole text."""
+        with self._outermost("", ""):
+            result = self._evaluate.run(checkpoint_path, request, once)
+            self._experiment.check_signal()
+        return result
+
+    def export(
+        self, eval_result: Metrics | None, checkpoint_path: str | None, final: bool
+    ) -> list[str | None]:
+        """Exports; ``Experiment.export_pass`` has the whole text."""
+        with self._outermost("", ""):
+            return self._export.run(eval_result, checkpoint_path, final)
+
+
+def _told(value: Any) -> Any:
+    """An option as the log keeps it: plain values as they are, objects by their names."""
+    return value if value is None or isinstance(value, str | bool | int | float) else describe(value)

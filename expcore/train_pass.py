@@ -1,0 +1,301 @@
+"""The train pass: trains, records every save, keeps the heartbeat and says how training ended."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import platform
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import replace
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from expcore import events as ev
+from expcore.calling import accepts
+from expcore.cluster import config_value
+from expcore.errors import StoppedBySignal, one_line
+from expcore.events import LOG_DIR, plain
+from expcore.heartbeat import BEAT_SECS, Heartbeat
+from expcore.hooks import fitting_hooks
+from expcore.journal import Journal
+from expcore.lock import trainer_lock
+from expcore.types import Checkpoint, Run, TrainingEnd
+
+if TYPE_CHECKING:
+    from expcore.experiment import Experiment
+
+_LOG = logging.getLogger(__name__)
+
+OnSave = Callable[[Checkpoint], bool | None]
+
+
+class Training:
+    """The training of one schedule, over one or several passes.
+
+    Args:
+        experiment: what is trained.
+        journal: where it is recorded.
+        resources: keeps the lock until the schedule ends.
+    """
+
+    def __init__(self, experiment: Experiment, journal: Journal, resources: ExitStack) -> None:
+        self._experiment, self._journal, self._resources = experiment, journal, resources
+        self._chief = bool(config_value(experiment.config, "is_chief"))
+        self._run_id = ""
+        self._heartbeat: Heartbeat | None = None
+        self._last: TrainingEnd | None = None
+
+    def run(
+        self, steps: int | None, hooks: Sequence[Any], on_save: OnSave | None, save_every: int | None
+    ) -> TrainingEnd:
+        """Makes one pass."""
+        before = self._journal.latest()
+        start = before.step if before else 0
+        self._start(start)
+        until = self._experiment.train_steps if steps is None else None
+        if until is not None and start is not None and start >= until:
+            _LOG.info("training is complete: step %d of %d is reached, no step is made", start, until)
+            self._last = TrainingEnd(self._run_id, start, "max_steps", before.id if before else None)
+            return self._last
+        watch = _Watch(self._experiment, self._journal, self._heartbeat)
+        recorder = _Recorder(self, watch, before, until, on_save)
+        rhythm = [_SaveEvery(save_every)] if save_every else []
+        experiment = self._experiment
+        added = experiment.plugins.ask("expcore_train_hooks", experiment=experiment)
+        fitting = fitting_hooks(
+            experiment,
+            [*experiment.train_hooks, *hooks],
+            [watch, *rhythm, *(hook for _, answer in added for hook in answer or ())],
+        )
+        experiment.plugins.ask("expcore_before_train", experiment=experiment)
+        self._train(steps, until, fitting, recorder, save_every)
+        self._last = self._end(start, steps, watch)
+        return self._last
+
+    def _start(self, step: int | None) -> None:
+        if self._run_id:
+            return
+        if self._chief:
+            self._resources.enter_context(trainer_lock(self._experiment.model_dir))
+        generation = self._journal.history.next_generation
+        self._run_id = f"{self._journal.log.name}#{generation}"
+        if self._chief:
+            self._journal.log.append(ev.TRAINING_STARTED, run=self._run_id, generation=generation, step=step)
+            self._heartbeat = Heartbeat(self._experiment.model_dir, self._journal.log.name, self._run_id)
+            self._heartbeat.beat(step, "training")
+            _write_run_record(self._experiment, self._run_id)
+
+    def _train(
+        self, steps: int | None, until: int | None, hooks: list[Any], recorder: _Recorder, every: int | None
+    ) -> None:
+        estimator = self._experiment.estimator
+        if accepts(estimator.train, "saving_listeners"):
+            listeners = [recorder, *self._experiment.saving_listeners]
+            estimator.train(
+                self._experiment.train_input_fn,
+                hooks=hooks,
+                steps=steps,
+                max_steps=until,
+                saving_listeners=listeners,
+            )
+            recorder.compare()
+            return
+        # Without listeners the only way to evaluate in between is to stop training there.
+        while True:
+            at = recorder.step
+            part = until if every is None or not recorder.interleaves else (at or 0) + every
+            if until is not None and part is not None:
+                part = min(part, until)
+            estimator.train(self._experiment.train_input_fn, hooks=hooks, steps=steps, max_steps=part)
+            recorder.compare()
+            if part == until or recorder.step == at or recorder.stop:
+                return
+
+    def record(self, path: str, step: int | None) -> Checkpoint:
+        """Records a save of the chief and tells the plugins."""
+        checkpoint = self._journal.saved(self._run_id, path, step)
+        if self._heartbeat:
+            self._heartbeat.beat(step, "training")
+        self._experiment.plugins.ask(
+            "expcore_checkpoint_saved", experiment=self._experiment, checkpoint=checkpoint
+        )
+        return checkpoint
+
+    @property
+    def records(self) -> bool:
+        """Only the chief's saves are the experiment's."""
+        return self._chief
+
+    def latest(self) -> Checkpoint | None:
+        """Returns the newest checkpoint."""
+        return self._journal.latest()
+
+    def _end(self, start: int | None, steps: int | None, watch: _Watch) -> TrainingEnd:
+        latest = self._journal.latest()
+        step = watch.run.step if watch.run else latest.step if latest else None
+        until = self._experiment.train_steps
+        reached = until is not None and step is not None and step >= until
+        reason = watch.run.stop_reason if watch.run else None
+        if reason is None:
+            reason = "max_steps" if reached else "input ended"
+        if reason == "max_steps" and steps is not None and not reached:
+            reason = "steps"
+        made = step - (start or 0) if step is not None else 0
+        return TrainingEnd(self._run_id, step, reason, latest.id if latest else None, made)
+
+    def finish(self, error: BaseException | None) -> None:
+        """Records how the training of the schedule ended; a signal or an error is not the end of training."""
+        if not self._run_id or not self._chief:
+            return
+        latest = self._journal.latest()
+        end = self._last or TrainingEnd(self._run_id, latest.step if latest else None, "nothing trained")
+        if isinstance(error, StoppedBySignal):
+            end = replace(end, reason="signal", over=False)
+        elif error is not None:
+            end = replace(end, reason=one_line(error), over=False, step=latest.step if latest else None)
+        self._journal.log.append(
+            ev.TRAINING_ENDED,
+            run=self._run_id,
+            step=end.step,
+            reason=end.reason,
+            checkpoint=end.checkpoint,
+            steps=end.steps,
+            over=end.over,
+        )
+        if self._heartbeat:
+            self._heartbeat.beat(end.step, "ended")
+
+
+class _Recorder:
+    """The saving listener of every train pass."""
+
+    def __init__(
+        self,
+        training: Training,
+        watch: _Watch,
+        before: Checkpoint | None,
+        until: int | None,
+        on_save: OnSave | None,
+    ) -> None:
+        self._training, self._watch, self._until, self._on_save = training, watch, until, on_save
+        self._last = before
+        self.stop = False
+
+    @property
+    def interleaves(self) -> bool:
+        """Whether somebody wants to act between saves."""
+        return self._on_save is not None
+
+    @property
+    def step(self) -> int | None:
+        """The step of the newest checkpoint."""
+        return self._last.step if self._last else 0
+
+    def begin(self) -> None:
+        """Nothing to do before the first step."""
+
+    def before_save(self, session: Any, global_step: int) -> None:
+        """Nothing to do before a save."""
+
+    def after_save(self, session: Any, global_step: int) -> bool | None:
+        """Records the save; True ends training."""
+        return self._saved(self._training.latest(), int(global_step))
+
+    def end(self, session: Any, global_step: int) -> None:
+        """Nothing to do at the end."""
+
+    def compare(self) -> None:
+        """Records a save that no listener was told of."""
+        latest = self._training.latest()
+        if latest is not None and (self._last is None or latest.id != self._last.id):
+            self._saved(latest, latest.step)
+
+    def _saved(self, found: Checkpoint | None, step: int | None) -> bool | None:
+        if found is None or not self._training.records:
+            return None
+        self._last = self._training.record(found.path, step)
+        ending = self._watch.run.ending if self._watch.run else self._until == step
+        if self._on_save is not None and not ending and self._on_save(self._last):
+            self.stop = True
+        return self.stop or self._watch.signalled or None
+
+
+class _Watch:
+    """The hook of every train pass: gives hooks the history, serves signals and keeps the heartbeat."""
+
+    every_secs = 1.0
+
+    def __init__(self, experiment: Experiment, journal: Journal, heartbeat: Heartbeat | None) -> None:
+        self._experiment, self._journal, self._heartbeat = experiment, journal, heartbeat
+        self._beaten = 0.0
+        self.run: Run | None = None
+
+    @property
+    def signalled(self) -> bool:
+        """Whether a signal asked for the end."""
+        return self._experiment.signalled is not None
+
+    def begin(self, run: Any) -> None:
+        """Lets hooks read the log."""
+        self.run = run
+        run.history_source = lambda: self._journal.history
+
+    def after_steps(self, run: Run) -> None:
+        """About once a second."""
+        if self.signalled:
+            run.request_stop("signal")
+        now = run.clock.monotonic()
+        if self._heartbeat and now - self._beaten >= BEAT_SECS:
+            self._beaten = now
+            self._heartbeat.beat(run.step, "training")
+
+
+class _SaveEvery:
+    """Asks for a checkpoint every ``n`` steps, counted from the last one."""
+
+    def __init__(self, n: int) -> None:
+        self._n = n
+        self._base = 0
+
+    def begin(self, run: Run) -> None:
+        """Counts from the step that training starts at."""
+        self._base = run.step
+
+    def next_step(self, step: int) -> int:
+        """The next save."""
+        return self._base + self._n
+
+    def after_steps(self, run: Run) -> None:
+        """Asks for the save where it is due."""
+        if run.step >= self._base + self._n:
+            run.request_save()
+
+    def after_save(self, run: Run, checkpoint_path: str) -> None:
+        """Counts from this save on."""
+        self._base = run.step
+
+
+def _write_run_record(experiment: Experiment, run: str) -> None:
+    """Writes run.json: what this training was made of."""
+    packages = {}
+    for name in ("expcore", "tensorflow", "keras", "numpy"):
+        try:
+            packages[name] = version(name)
+        except PackageNotFoundError:
+            continue  # not needed by this estimator
+    record = {
+        "run": run,
+        "time": experiment.clock.time(),
+        "python": platform.python_version(),
+        "packages": packages,
+        "seed": config_value(experiment.config, "random_seed"),
+        "experiment": experiment.describe(),
+        "plugins": experiment.plugins.snapshot(),
+    }
+    path = Path(experiment.model_dir) / LOG_DIR / "run.json"
+    beside = path.with_suffix(".tmp")
+    beside.write_text(json.dumps(plain(record), indent=2, default=str) + "\n")
+    os.replace(beside, path)

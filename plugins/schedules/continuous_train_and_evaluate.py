@@ -1,0 +1,69 @@
+"""The schedule ``continuous_train_and_evaluate``: trains and evaluates in turn, while a predicate allows it."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+from expcore.calling import ask_predicate, check_predicate
+from expcore.experiment import Experiment
+from expcore.types import Checkpoint, Predicate
+
+_LOG = logging.getLogger(__name__)
+
+DEFAULT_ITERATION = 1000
+
+
+def continuous_train_and_evaluate(
+    experiment: Experiment, continuous_eval_predicate_fn: Predicate | None = None
+) -> tuple[Any, list[Any]]:
+    """Trains ``train_steps_per_iteration`` steps, evaluates, exports, and again.
+
+    It never trains beyond ``train_steps``, and makes no iteration of no step. It ends at ``train_steps``,
+    when the predicate says so, or when an iteration made no step because the input is empty. The data goes
+    on where the last iteration left it; input that ended begins anew.
+
+    Args:
+        experiment: what is trained and evaluated.
+        continuous_eval_predicate_fn: asked before each iteration whether to go on: with None first, then
+            with the last result. May name ``checkpoint_path`` and ``history``. None: go on.
+
+    Returns:
+        The last result, and what each exporter wrote last; ``(None, [])`` if nothing was evaluated.
+
+    Raises:
+        InvalidArgument: the predicate is not callable.
+    """
+    check_predicate("continuous_eval_predicate_fn", continuous_eval_predicate_fn)
+    result: Any = None
+    exports: list[Any] = []
+    last: Checkpoint | None = None
+    final = False
+    while not final and ask_predicate(
+        continuous_eval_predicate_fn, result, last.path if last else None, experiment.history
+    ):
+        steps = _next_steps(experiment)
+        if steps == 0:
+            _LOG.info("step %s reaches train_steps, no iteration is made", experiment.train_steps)
+            break
+        end = experiment.train_pass(steps=steps)
+        if end.steps == 0 and end.step is not None:
+            _LOG.info("an iteration made no step (%s); the schedule ends", end.reason)
+            break
+        last = experiment.latest_checkpoint()
+        final = _next_steps(experiment) == 0
+        result = experiment.evaluate_pass(last.path if last else None)
+        exports = experiment.export_pass(result, last.path if last else None, final=final)
+    if last is not None and not final:
+        exports = experiment.export_pass(result, last.path, final=True)
+    return result, exports
+
+
+def _next_steps(experiment: Experiment) -> int:
+    """Steps of the next iteration; 0 where training is complete."""
+    until, n = experiment.train_steps, experiment.train_steps_per_iteration
+    n = n if n is not None else max(1, until // 10) if until else DEFAULT_ITERATION
+    if until is None:
+        return n
+    latest = experiment.latest_checkpoint()
+    return max(0, min(n, until - ((latest.step if latest else None) or 0)))

@@ -1,0 +1,28 @@
+"""The schedule ``evaluate``: evaluates the latest checkpoint once."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from expcore.experiment import Experiment
+
+
+def evaluate(experiment: Experiment, delay_secs: float | None = None, name: str | None = None) -> Any:
+    """Evaluates the latest checkpoint on the evaluation data; never exports.
+
+    Args:
+        experiment: what is evaluated.
+        delay_secs: seconds to wait first; None: the experiment's ``eval_delay_secs``.
+        name: results are written to ``eval_<name>/`` instead of ``eval/``.
+
+    Returns:
+        The metrics with ``global_step``.
+
+    Raises:
+        InvalidArgument: ``name`` together with a mapping of evaluation sets.
+        NotTrained: there is no checkpoint (from the estimator).
+    """
+    experiment.check_eval_name(name)
+    secs = experiment.eval_delay_secs if delay_secs is None else delay_secs
+    experiment.wait(secs, "before the evaluation")
+    return experiment.evaluate_pass(name=name)

@@ -1,0 +1,116 @@
+"""TensorFlow's server: the rules for starting one, and what it really listens on."""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from expcore.cluster import config_value, is_loopback
+from expcore.errors import InvalidArgument, ServerUnavailable, listing
+
+_LOG = logging.getLogger(__name__)
+
+ALLOW = "EXPCORE_ALLOW_SERVER"
+_IFF_UP = 1
+_LISTEN = "0A"
+
+
+def start_server(config: Any) -> Any:
+    """Starts the ``tf.distribute.Server`` of this task.
+
+    TensorFlow's servers listen on every interface of the machine and ask for no password, whatever address
+    the cluster names. A cluster of other addresses was asked for and gets a warning with what is listened
+    on; one of loopback addresses would be open by surprise and is refused, unless no other interface is up
+    or ``EXPCORE_ALLOW_SERVER=1`` (``--allow-server``) says so.
+
+    Args:
+        config: a RunConfig with cluster_spec, task_type, task_id and master.
+
+    Returns:
+        The running server; it ends with the process.
+
+    Raises:
+        InvalidArgument: the config lacks one of these.
+        ServerUnavailable: not allowed by the rule above, or the port cannot be had.
+    """
+    found = {name: config_value(config, name) for name in ("cluster_spec", "task_type", "master", "task_id")}
+    missing = [name for name, value in found.items() if (value is None if name == "task_id" else not value)]
+    if missing:
+        raise InvalidArgument(
+            f"the config lacks {listing(missing)}: a server needs cluster_spec, task_type, master and task_id; "
+            "set them in RunConfig or set the TF_CONFIG environment variable"
+        )
+    cluster: Mapping[str, Sequence[str]] = found["cluster_spec"]
+    address = cluster[found["task_type"]][found["task_id"]]
+    _check_allowed(cluster, address)
+    server = _start(cluster, found["task_type"], found["task_id"], address)
+    port = int(address.rpartition(":")[2])
+    _LOG.warning(
+        "the TensorFlow server of %s %d takes any command from anybody who reaches it, on %s",
+        found["task_type"],
+        found["task_id"],
+        ", ".join(listening(port)) or f"port {port} of every interface",
+    )
+    return server
+
+
+def _check_allowed(cluster: Mapping[str, Sequence[str]], address: str) -> None:
+    local = all(is_loopback(a) for addresses in cluster.values() for a in addresses)
+    others = other_interfaces()
+    if not local or not others or os.environ.get(ALLOW, "") == "1":
+        return
+    raise ServerUnavailable(
+        f"server {address!r}: TensorFlow's server would listen on every interface ({', '.join(others)} too), "
+        f"unauthenticated, although the cluster names only loopback addresses; run it in a network namespace "
+        f"of its own (unshare -n), or allow it with --allow-server or {ALLOW}=1"
+    )
+
+
+def _start(cluster: Mapping[str, Sequence[str]], task_type: str, task_id: int, address: str) -> Any:
+    import tensorflow as tf
+
+    try:
+        return tf.distribute.Server(
+            tf.train.ClusterSpec({job: list(addresses) for job, addresses in cluster.items()}),
+            job_name=task_type,
+            task_index=task_id,
+            protocol="grpc",
+        )
+    except (tf.errors.OpError, RuntimeError) as error:
+        raise ServerUnavailable(
+            f"server {address!r}: it cannot be started ({' '.join(str(error).split())}); "
+            "free the port or give another in the cluster"
+        ) from error
+
+
+def other_interfaces(root: str = "/sys/class/net") -> list[str]:
+    """Returns the network interfaces but loopback that are up."""
+    names = []
+    for path in sorted(Path(root).glob("*/flags")):
+        try:
+            up = int(path.read_text(), 16) & _IFF_UP
+        except (OSError, ValueError):
+            continue  # gone between listing and reading
+        if up and path.parent.name != "lo":
+            names.append(path.parent.name)
+    return names
+
+
+def listening(port: int, root: str = "/proc/net") -> list[str]:
+    """Returns the addresses on which this machine listens at a port, by the system's own table."""
+    found = []
+    for name, family in (("tcp", socket.AF_INET), ("tcp6", socket.AF_INET6)):
+        path = Path(root) / name
+        for line in path.read_text().splitlines()[1:] if path.exists() else ():
+            fields = line.split()
+            address, _, hex_port = fields[1].partition(":")
+            if fields[3] == _LISTEN and int(hex_port, 16) == port:
+                # Each group of four bytes stands in the machine's order, which is little-endian here.
+                raw = b"".join(bytes.fromhex(address[i : i + 8])[::-1] for i in range(0, len(address), 8))
+                host = socket.inet_ntop(family, raw)
+                found.append(f"[{host}]:{port}" if ":" in host else f"{host}:{port}")
+    return found

@@ -1,0 +1,50 @@
+"""The schedule ``train``: trains until the experiment's train_steps."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from expcore.cluster import config_value, delay_secs_for, global_step_to_wait_for
+from expcore.errors import InvalidArgument
+from expcore.experiment import Experiment
+from expcore_plugins.schedules.server import start_server
+
+
+def train(experiment: Experiment, delay_secs: float | None = None) -> Any:
+    """Trains until the global step reaches ``train_steps``, the input ends or a hook stops.
+
+    Workers of an asynchronous cluster start one after the other, so that they do not all read the first
+    variables at once: after ``min(60, 5 * task_id)`` seconds, or with ``delay_workers_by_global_step`` once
+    the global step has reached ``int(8000 * ln(task_id + 1))``. Under a synchronous strategy nobody waits.
+
+    Args:
+        experiment: what is trained.
+        delay_secs: seconds to wait first; any number, even 0, turns both rules off. None: by the rules. A
+            server that the config asks for starts before the wait, and the time it took counts.
+
+    Returns:
+        The estimator.
+
+    Raises:
+        InvalidArgument: ``delay_workers_by_global_step`` under a synchronous strategy, where a worker would
+            wait for itself.
+    """
+    began = experiment.clock.monotonic()
+    synchronous = config_value(experiment.config, "train_distribute") is not None
+    if synchronous and experiment.delay_workers_by_global_step:
+        raise InvalidArgument(
+            "delay_workers_by_global_step=True: under a synchronous strategy every step needs every worker, so "
+            "one that waits for a global step waits for itself; leave it False"
+        )
+    if config_value(experiment.config, "start_server"):
+        start_server(experiment.config)
+    task_id = config_value(experiment.config, "task_id") or 0
+    hooks = []
+    if delay_secs is None and experiment.delay_workers_by_global_step:
+        step = global_step_to_wait_for(task_id)
+        hooks = [experiment.plugins.create("hooks", "global_step_waiter", wait_until_step=step)]
+    elif delay_secs is None:
+        delay_secs = 0 if synchronous else delay_secs_for(task_id)
+    experiment.wait((delay_secs or 0) - (experiment.clock.monotonic() - began), "before training starts")
+    experiment.train_pass(hooks=hooks)
+    return experiment.estimator
