@@ -1,0 +1,34 @@
+"""The predicate any_of: goes on while any of its predicates does."""
+
+from __future__ import annotations
+
+from expcore_plugins.predicates.combination import Combination
+
+from expcore.types import History, Metrics, Predicate
+
+
+class AnyOf(Combination):
+    """Goes on while at least one of its predicates does: ends when all say stop.
+
+    Each is given ``checkpoint_path`` and ``history`` if it names them, and is asked at every look.
+
+    Args:
+        of: predicates, at least one.
+
+    Raises:
+        InvalidArgument: there is none.
+        InvalidType: one cannot be called, or is a class instead of an object of it.
+    """
+
+    def __init__(self, *of: Predicate) -> None:
+        super().__init__("any_of", of)
+
+    def __call__(
+        self,
+        eval_result: Metrics | None,
+        *,
+        checkpoint_path: str | None = None,
+        history: History | None = None,
+    ) -> bool:
+        """Returns whether at least one of the predicates says go on."""
+        return any(self._verdicts(eval_result, checkpoint_path, history))
