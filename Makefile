@@ -1,0 +1,36 @@
+# make demo: trains the digits on real data. make test: everything that proves expcore. Both set up by themselves.
+PYTHON ?= python3
+VENV   ?= .venv
+BIN    := $(VENV)/bin
+READY  := $(VENV)/.ready
+JOBS   ?= 2
+export TF_CPP_MIN_LOG_LEVEL ?= 2
+
+.PHONY: setup demo test check lint fast clean
+
+setup: $(READY)
+
+$(READY): pyproject.toml tools/make_venv.sh
+	sh tools/make_venv.sh "$(PYTHON)" "$(VENV)"
+	$(BIN)/python -m pip install --quiet -e '.[test]'
+	touch $@
+
+demo: $(READY)
+	$(BIN)/python examples/digits/demo.py
+
+check: $(READY) lint fast
+
+lint: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+fast: $(READY)
+	$(BIN)/python -m pytest -q -m "not tf and not e2e" -n $(JOBS)
+
+test: $(READY) lint
+	$(BIN)/python -m pytest -q -n $(JOBS) --dist loadfile
+
+clean:
+	rm -rf build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis runs
