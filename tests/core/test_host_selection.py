@@ -1,0 +1,221 @@
+"""Switching plugins off and choosing among them: arguments, environment variables, tokens."""
+
+from __future__ import annotations
+
+import sys
+
+import pytest
+
+from expcore.errors import InvalidArgument, PluginLoadError, UnknownComponent
+from expcore.host import PluginHost
+from expcore.testing import PluginSandbox, fake_distribution
+
+
+class One:
+    pass
+
+
+class Two:
+    pass
+
+
+def filled(environ=None, **options):
+    """A host with best and final of expcore, best2 and h of dist-a, h2 of dist-b."""
+    host = PluginHost(environ=environ or {}, entry_points=[], **options)
+    box = PluginSandbox()
+    box.host = host
+    box.add("exporters", "best", One, dist="expcore").add("exporters", "final", One, dist="expcore")
+    box.add("exporters", "best2", Two, dist="dist-a").add("hooks", "h", Two, dist="dist-a")
+    box.add("hooks", "h2", Two, dist="dist-b")
+    return host
+
+
+def names(host):
+    return sorted(c.name for kind in ("exporters", "hooks") for c in host.catalogue(kind))
+
+
+ALL = ["best", "best2", "final", "h", "h2"]
+
+
+def test_without_choices_everything_is_on():
+    assert names(filled()) == ALL
+
+
+@pytest.mark.parametrize(
+    ("token", "left"),
+    [
+        ("dist-a", ["best", "final", "h2"]),
+        ("Dist_A", ["best", "final", "h2"]),
+        ("hooks/h", ["best", "best2", "final", "h2"]),
+        ("hook/h", ["best", "best2", "final", "h2"]),
+        ("dist-a:hooks/h", ["best", "best2", "final", "h2"]),
+        ("dist.a:hook/h", ["best", "best2", "final", "h2"]),
+        ("dist-b:hooks/h", ALL),
+        ("exporters/best", ["best2", "final", "h", "h2"]),
+        ("expcore", ["best2", "h", "h2"]),
+    ],
+)
+def test_disable_switches_off_by_distribution_by_name_or_by_both(token, left):
+    assert names(filled(disable=[token])) == left
+    assert names(filled({"EXPCORE_DISABLE": token})) == left
+
+
+def test_several_tokens_are_separated_by_commas_stripped_and_empties_ignored():
+    assert names(filled({"EXPCORE_DISABLE": " dist-a , ,hooks/h2,"})) == ["best", "final"]
+
+
+@pytest.mark.parametrize(
+    ("tokens", "left"),
+    [
+        ([], ["best", "final"]),
+        (["dist-b"], ["best", "final", "h2"]),
+        (["hooks/h"], ["best", "final", "h"]),
+        (["dist-a:exporter/best2"], ["best", "best2", "final"]),
+    ],
+)
+def test_allow_lets_in_only_the_third_parties_it_names_and_always_the_built_ins(tokens, left):
+    assert names(filled(allow=tokens)) == left
+    assert names(filled({"EXPCORE_ALLOW": ",".join(tokens)})) == left
+
+
+def test_disable_beats_allow():
+    assert names(filled(allow=["dist-a"], disable=["hooks/h"])) == ["best", "best2", "final"]
+
+
+def test_arguments_beat_the_environment_also_empty_ones():
+    environ = {
+        "EXPCORE_DISABLE": "dist-a",
+        "EXPCORE_ALLOW": "",
+        "EXPCORE_USE": "exporters/best=nobody",
+        "EXPCORE_STRICT_PLUGINS": "1",
+    }
+    host = filled(environ, disable=[], allow=["dist-a", "dist-b"], use={}, strict=False)
+    assert names(host) == ALL
+    assert host.load("exporters", "best") is One
+
+
+def test_the_choice_of_the_environment_counts_and_the_last_of_one_name_wins():
+    host = filled({"EXPCORE_USE": "exporters/best=dist-a, exporters/best=expcore"})
+    assert host.explain("exporters", "best").rule == "choice"
+    assert host.load("exporters", "best") is One
+
+
+def test_asking_for_what_is_switched_off_says_so_and_by_what():
+    with pytest.raises(
+        UnknownComponent, match=r"exporter 'best': expcore 0 is switched off by 'exporters/best'"
+    ):
+        filled(disable=["exporters/best"]).resolve("exporters", "best")
+    with pytest.raises(
+        UnknownComponent, match="hook 'h': dist-a 0 is not among the third parties that EXPCORE_ALLOW"
+    ):
+        filled(allow=[]).resolve("hooks", "h")
+    with pytest.raises(UnknownComponent, match="switched off by 'dist-a'"):
+        filled(disable=["dist-a"]).resolve("hooks", "dist-a:h")
+
+
+def test_a_blocked_plugin_is_blocked_by_pluggy_itself():
+    host = filled(disable=["dist-a:hooks/h"])
+    assert host.manager.is_blocked("dist-a:hooks/h")
+    assert not host.manager.has_plugin("dist-a:hooks/h")
+    assert host.manager.has_plugin("dist-b:hooks/h2")
+
+
+def test_a_blocked_plugin_is_never_imported(tmp_path, monkeypatch):
+    fake_distribution(
+        tmp_path,
+        "blocked-dist",
+        "1",
+        {"expcore.plugins": {"watch": "blocked_watch_mod"}, "expcore.hooks": {"h": "blocked_watch_mod:H"}},
+        {"blocked_watch_mod": "raise RuntimeError('was imported')\n"},
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    host = PluginHost(environ={}, disable=["blocked-dist", "expcore:plugins/default_hooks"])
+    host.start()
+    assert host.failures == []
+    assert "blocked_watch_mod" not in sys.modules
+    assert {(r.name, r.status) for r in host.statuses("plugins")} >= {("watch", "blocked")}
+
+
+def test_a_blocked_replacement_gives_the_built_in_back():
+    box = PluginSandbox(disable=["a"]).add("exporters", "best", One, dist="expcore")
+    assert box.add("exporters", "best", Two, dist="a").host.load("exporters", "best") is One
+
+
+@pytest.mark.parametrize(
+    ("options", "line"),
+    [
+        (
+            {"disable": ["hooks/nan_gaurd"]},
+            "EXPCORE_DISABLE: 'hooks/nan_gaurd' matches no installed plugin; did you mean 'hooks/nan_guard'?",
+        ),
+        (
+            {"disable": ["exportrs/best"]},
+            "EXPCORE_DISABLE: 'exportrs/best' matches no installed plugin; did you mean 'exporters/best'?",
+        ),
+        (
+            {"disable": ["expcor"]},
+            "EXPCORE_DISABLE: 'expcor' matches no installed plugin; did you mean 'expcore'?",
+        ),
+        ({"allow": ["nobody"]}, "EXPCORE_ALLOW: 'nobody' matches no installed plugin"),
+        (
+            {"use": ["exporters/bets=expcore"]},
+            "EXPCORE_USE: 'exporters/bets' is no installed component; did you mean 'exporters/best'?",
+        ),
+    ],
+)
+def test_a_token_that_matches_nothing_is_a_warning_with_the_nearest_match(caplog, options, line):
+    host = PluginHost(environ={}, **options)
+    host.catalogue("hooks")
+    host.catalogue("exporters")
+    assert len(caplog.messages) == 1
+    assert caplog.messages[0].startswith(line)
+
+
+def test_a_token_that_matches_is_no_warning(caplog):
+    PluginHost(environ={}, disable=["expcore:exporters/best"], use=["exporters/best=expcore"]).catalogue(
+        "hooks"
+    )
+    assert caplog.messages == []
+
+
+@pytest.mark.parametrize(
+    "use", ["best=dist", "exporters/best", "exporters/best=", "exporters/=d", "exportrs/b=d"]
+)
+def test_a_choice_of_another_form_is_refused(use):
+    with pytest.raises(InvalidArgument):
+        PluginHost(use=[use], environ={})
+
+
+def test_observers_cannot_be_chosen_since_all_of_them_are_used():
+    with pytest.raises(InvalidArgument, match="kind 'plugins'"):
+        PluginHost(use=["plugins/a=b"], environ={})
+
+
+def test_one_string_for_a_list_is_refused():
+    for argument in ("use", "disable", "allow"):
+        with pytest.raises(InvalidArgument, match=f"{argument}='abc': give a list"):
+            PluginHost(**{argument: "abc"}, environ={})
+
+
+class Broken:
+    def __init__(self):
+        raise RuntimeError("cannot be made")
+
+
+@pytest.mark.parametrize("value", ["", " ", "0", "false", "No", "OFF", None])
+def test_strict_is_off_for_every_word_that_says_no(value):
+    host = with_a_broken_observer({} if value is None else {"EXPCORE_STRICT_PLUGINS": value})
+    host.start()
+    assert [f.entry for f in host.failures] == ["plugins/broken"]
+
+
+@pytest.mark.parametrize("value", ["1", "yes", "true"])
+def test_strict_makes_a_broken_observer_an_error_at_the_start(value):
+    with pytest.raises(PluginLoadError, match="cannot be made"):
+        with_a_broken_observer({"EXPCORE_STRICT_PLUGINS": value}).start()
+
+
+def with_a_broken_observer(environ):
+    box = PluginSandbox()
+    box.host = PluginHost(environ=environ, entry_points=[])
+    return box.add("plugins", "broken", Broken).host
