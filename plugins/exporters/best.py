@@ -52,7 +52,7 @@ class Best(Policy):
         self.mode = direction(metric, mode)
         self.min_delta = number(self.subject, "min_delta", min_delta, least=0)
 
-    def wants(self, eval_result: Metrics | None, history: History | None, final: bool) -> bool:  # noqa: ARG002
+    def wants(self, eval_result: Metrics | None, history: History | None, final: bool) -> bool:
         """Whether the checkpoint in hand is the best one and not exported under this name yet.
 
         Raises:

@@ -23,6 +23,6 @@ class Final(Policy):
 
     default_name: ClassVar[str] = "final"
 
-    def wants(self, eval_result: Metrics | None, history: History | None, final: bool) -> bool:  # noqa: ARG002
+    def wants(self, eval_result: Metrics | None, history: History | None, final: bool) -> bool:
         """Whether it is the final export, of a checkpoint not exported under this name yet."""
         return final and not self.already_exported(history)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -12,6 +14,7 @@ from expcore.calling import describe
 from expcore.errors import InvalidArgument, InvalidType, listing
 
 _NUMBERED = re.compile(r"(keras_tensor|input_layer)(_\d+)?")  # given by Keras, another in every process
+_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG, errno.EACCES, errno.EPERM)
 _UNFIT = re.compile(r"\W", re.ASCII)
 
 
@@ -41,6 +44,20 @@ def restored_model(estimator: Any, checkpoint_path: str | None, subject: str) ->
                 "a keras.Model is needed; use another format"
             )
         yield model
+
+
+@contextmanager
+def disk_errors(directory: str) -> Iterator[None]:
+    """Raises TensorFlow's errors of a disk that refuses as OSError, which publishing tells as CannotWrite."""
+    import tensorflow as tf
+
+    try:
+        yield
+    except tf.errors.OpError as error:
+        for code in _DISK:
+            if os.strerror(code) in str(error):
+                raise OSError(code, os.strerror(code), directory) from error
+        raise
 
 
 def check_input_names(names: Sequence[str] | None, subject: str) -> tuple[str, ...] | None:

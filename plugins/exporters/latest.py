@@ -23,6 +23,6 @@ class Latest(Policy):
 
     default_name: ClassVar[str] = "latest"
 
-    def wants(self, eval_result: Metrics | None, history: History | None, final: bool) -> bool:  # noqa: ARG002
+    def wants(self, eval_result: Metrics | None, history: History | None, final: bool) -> bool:
         """Whether this checkpoint was not exported under this name yet."""
         return not self.already_exported(history)

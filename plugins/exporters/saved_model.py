@@ -11,6 +11,7 @@ from expcore_plugins.exporters.keras_model import (
     Signature,
     check_input_names,
     clean,
+    disk_errors,
     restored_model,
     signature_of,
 )
@@ -101,7 +102,8 @@ class SavedModel:
             archive.add_endpoint("predict", signature.serve, [dict(signature.specs)])
             examples = tf.TensorSpec([None], tf.string, name="examples")
             archive.add_endpoint("examples", _parsing(signature, spec), [examples])
-        archive.write_out(directory, verbose=False)
+        with disk_errors(directory):
+            archive.write_out(directory, verbose=False)
 
     def _write_by_estimator(self, estimator: Any, directory: str, checkpoint_path: str | None) -> None:
         export = estimator.export_saved_model

@@ -42,7 +42,7 @@ class Steps(Policy):
         super().__init__(format, name, keep)
         self.steps = _checked(steps, self.subject)
 
-    def wants(self, eval_result: Metrics | None, history: History | None, final: bool) -> bool:  # noqa: ARG002
+    def wants(self, eval_result: Metrics | None, history: History | None, final: bool) -> bool:
         """Whether a listed step was reached that no export under this name covers.
 
         Raises:
