@@ -1,0 +1,145 @@
+"""Where training stands in its input: the iterator that is kept from call to call and from run to run."""
+
+from __future__ import annotations
+
+import logging
+import os
+import tempfile
+from collections.abc import Callable
+from typing import Any
+
+from expcore_plugins.estimators.keras.inputs import open_input
+from expcore_plugins.estimators.keras.native import seed_data
+from expcore_plugins.estimators.keras.saved import SavedCheckpoint, reading
+
+from expcore.calling import describe
+from expcore.errors import InvalidInput, one_line
+
+_LOG = logging.getLogger(__name__)
+
+
+def same_function(a: Any, b: Any) -> bool:
+    """Whether two input functions are one; a method is another object each time it is asked for."""
+    if a is b:
+        return True
+    bound = getattr(a, "__self__", None) is getattr(b, "__self__", None) is not None
+    return bound and getattr(a, "__func__", a) is getattr(b, "__func__", None)
+
+
+class Position:
+    """The iterator over the training input.
+
+    Args:
+        seed: of the data; what the input function draws hangs on it alone. None: not seeded.
+
+    Attributes:
+        iterator: the ``tf.data.Iterator``.
+        ended: whether it gave its last batch.
+    """
+
+    def __init__(self, seed: int | None) -> None:
+        self._seed = seed
+        self._input_fn: Any = None
+        self._input: Any = None
+        self._savable = False
+        self._told = False
+        self.iterator: Any = None
+        self.ended = False
+
+    @property
+    def spec(self) -> Any:
+        """The structure of a batch."""
+        return self._input.spec
+
+    @property
+    def savable(self) -> Any:
+        """The iterator where it can be saved; else None."""
+        return self.iterator if self._savable else None
+
+    def open(self, input_fn: Callable[[], Any]) -> None:
+        """Goes on with the data, or begins anew where they ended or are another function's.
+
+        Raises:
+            InvalidType, InvalidInput: as ``open_input``.
+        """
+        if self._input is not None and same_function(input_fn, self._input_fn):
+            if self.ended:
+                self.begin_anew("the input had ended")
+            return
+        if self._input_fn is None:
+            seed_data(self._seed)
+        else:
+            _LOG.info(
+                "training goes on with the input function %s instead of %s: its data begin anew",
+                describe(input_fn),
+                describe(self._input_fn),
+            )
+        self._input = open_input(input_fn)
+        self._input_fn = input_fn
+        self._begin()
+
+    def forget(self) -> None:
+        """Leaves the input, as if no call had been made."""
+        self._input_fn = self._input = None
+
+    def begin_anew(self, why: str) -> None:
+        """Makes another pass over the same input."""
+        _LOG.info("%s: the data of %s begin anew", why, describe(self._input_fn))
+        if not self._input.again:
+            self._input = open_input(self._input_fn)
+        self._begin()
+
+    def _begin(self) -> None:
+        self.iterator = iter(self._input.dataset)
+        self.ended = False
+        self._savable = _can_be_saved(self.iterator)
+        if not self._savable and not self._told:
+            self._told = True
+            _LOG.warning(
+                "the position in the data of %s cannot be saved (Python makes the batches): checkpoints are "
+                "written without it, and after a restart the data begin anew",
+                describe(self._input_fn),
+            )
+
+    def restore(self, saved: SavedCheckpoint) -> None:
+        """Goes to the position of a checkpoint; begins anew, and says so, where that does not fit the input.
+
+        Raises:
+            CheckpointCorrupt: the position cannot be read.
+        """
+        import tensorflow as tf
+
+        if not (saved.has_iterator and self._savable):
+            _LOG.info("checkpoint %s: the data begin anew, their position was not saved", saved.path)
+            return
+        try:
+            tf.train.Checkpoint(iterator=self.iterator).restore(saved.path).expect_partial()
+        except (tf.errors.DataLossError, IndexError) as error:
+            with reading(saved.path):
+                raise error
+        except (tf.errors.OpError, ValueError) as error:
+            _LOG.warning(
+                "the position in checkpoint %s does not fit the data of %s (%s): they begin anew",
+                saved.path,
+                describe(self._input_fn),
+                one_line(error)[:200],
+            )
+            self._begin()
+
+    def nothing_given(self) -> InvalidInput:
+        """Returns the error for input without a single batch."""
+        return InvalidInput(
+            f"input function {describe(self._input_fn)} gave no batch; return data that is not empty"
+        )
+
+
+def _can_be_saved(iterator: Any) -> bool:
+    """Tries it; only TensorFlow knows whether all that an iterator is made of can be written."""
+    import tensorflow as tf
+
+    with tempfile.TemporaryDirectory(prefix="expcore-probe-") as folder:
+        try:
+            tf.train.Checkpoint(iterator=iterator).write(os.path.join(folder, "probe"))
+        except (tf.errors.FailedPreconditionError, tf.errors.UnimplementedError):
+            return False
+    return True

@@ -1,0 +1,62 @@
+"""Telling hooks about an evaluation or a prediction, which have no step loop of their own."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from expcore.calling import describe
+from expcore.loop import TrainingRun
+from expcore.types import Clock
+
+_LOG = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What such hooks see instead of an engine: the step of the checkpoint that is read."""
+
+    step: int
+    model: Any
+    model_dir: str
+
+
+def reading_run(step: int, model: Any, model_dir: str, clock: Clock) -> TrainingRun:
+    """Returns a run without a loop, whose step stays that of the checkpoint."""
+    seen: Any = Reading(step, model, model_dir)
+    return TrainingRun(seen, None, clock)
+
+
+@contextmanager
+def told(run: TrainingRun, hooks: Sequence[Any]) -> Iterator[None]:
+    """Calls ``begin``, then ``after_steps`` and ``end`` once at the end, or ``failed``."""
+    try:
+        for hook in hooks:
+            _call(hook, "begin", run)
+        yield
+        run.ending = True
+        for method in ("after_steps", "end"):
+            for hook in hooks:
+                _call(hook, method, run)
+    except BaseException as error:
+        for hook in hooks:
+            try:
+                _call(hook, "failed", run, error)
+            except Exception as second:  # told, not hidden: logged and noted on the error that is raised
+                _LOG.exception("hook %s failed while told of a failure", describe(hook))
+                error.add_note(f"{describe(hook)}.failed() raised {type(second).__name__}: {second}")
+        raise
+
+
+def _call(hook: Any, method: str, *args: Any) -> None:
+    function = getattr(hook, method, None)
+    if not callable(function):
+        return
+    try:
+        function(*args)
+    except Exception as error:
+        error.add_note(f"raised in {method}() of {describe(hook)}")
+        raise
