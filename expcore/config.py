@@ -80,14 +80,8 @@ class ExperimentConfig:
     schedule: Any = None
 
     def __post_init__(self) -> None:
-        for field in dataclasses.fields(self):
-            value = getattr(self, field.name)
-            if field.name == "output_dir" and isinstance(value, os.PathLike):
-                value = os.fspath(value)
-            if field.name in _LISTS and isinstance(value, tuple):
-                value = list(value)
-            object.__setattr__(self, field.name, plain(value, field.name))
-        _validate(vars(self))
+        for name, value in _checked(vars(self)).items():
+            object.__setattr__(self, name, value)
 
     @classmethod
     def read_configs(cls, source: Source) -> ExperimentConfig:
@@ -111,8 +105,7 @@ class ExperimentConfig:
         merged: dict[str, Any] = {}
         for each in sources:
             merged = merge(merged, _read(each))
-        _validate(merged)
-        return cls(**merged)
+        return cls(**_checked(merged))
 
     def to_dict(self) -> dict[str, Any]:
         """Returns the fields that differ from their defaults; ``read_configs`` gives the same config back."""
@@ -336,6 +329,18 @@ def _model() -> Any:
     }
     config = pydantic.ConfigDict(extra="forbid", strict=True)
     return pydantic.create_model("ExperimentConfig", __config__=config, **fields)  # type: ignore[call-overload]
+
+
+def _checked(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns a copy of the fields in their plain form; raises ConfigError for every fault."""
+    checked = {key: plain(value, key) for key, value in values.items()}
+    for key, value in checked.items():
+        if key == "output_dir" and isinstance(value, os.PathLike):
+            checked[key] = os.fspath(value)
+        if key in _LISTS and isinstance(value, tuple):
+            checked[key] = list(value)
+    _validate(checked)
+    return checked
 
 
 def _validate(values: Mapping[str, Any]) -> None:
