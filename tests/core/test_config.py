@@ -316,7 +316,7 @@ def test_what_is_no_source_is_told(source):
         ({"train_hooks": ["stop_at_step"]}, "train_hooks[0]: hook 'stop_at_step': last_step is None"),
         (
             {"export_strategies": [{"type": "best", "of": "saved_model", "metrc": "auc"}]},
-            "export_strategies[0].metrc: exporter 'best' (expcore 0.1.0) has no such parameter; did you mean 'met",
+            "export_strategies[0].metrc: exporter 'best' (expcore 0.1.0) has no such parameter; did you mean",
         ),
         (
             {"export_strategies": [{"type": "best"}]},
