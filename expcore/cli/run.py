@@ -1,0 +1,142 @@
+"""``expcore run``: runs the experiment that a Python file or a config describes."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import click
+
+from expcore.cli.streams import DEBUG, logging_to_stderr
+from expcore.errors import EXIT_NO_NEWS, CannotWrite, InvalidArgument
+
+
+@click.command()
+@click.argument("file", metavar="FILE[:FUNCTION]")
+@click.option("--output-dir", metavar="DIR", required=True, help="The model directory; made if need be.")
+@click.option("--schedule", metavar="NAME", help="What to do; default: the config's, or by the task.")
+@click.option("--use", metavar="KIND/NAME=DIST", multiple=True, help="Choose who provides a component.")
+@click.option("--no-plugins", is_flag=True, help="Built-ins only.")
+@click.option(
+    "-p", "off", metavar="no:NAME", multiple=True, help="Switch off DIST, KIND/NAME or DIST:KIND/NAME."
+)
+@click.option("--allow-server", is_flag=True, help="Let TensorFlow's servers listen on every interface.")
+@click.option("--allow-imports", is_flag=True, help="Let a config name code, which is then executed.")
+@click.option("--debug", is_flag=True, help="Show the traceback of every error.")
+@click.option("-v", "--verbose", is_flag=True, help="Log more.")
+@click.option("-q", "--quiet", is_flag=True, help="Log warnings and errors only.")
+@click.pass_context
+def run(
+    ctx: click.Context,
+    file: str,
+    output_dir: str,
+    schedule: str | None,
+    use: Sequence[str],
+    no_plugins: bool,
+    off: Sequence[str],
+    allow_server: bool,
+    allow_imports: bool,
+    debug: bool,
+    verbose: bool,
+    quiet: bool,
+) -> None:
+    """Runs an experiment.
+
+    FILE is a Python file with a function experiment(output_dir) that returns an expcore.Experiment
+    (FILE.py:NAME calls another function), or a YAML, JSON or TOML config.
+    """
+    ctx.meta[DEBUG] = debug
+    if verbose and quiet:
+        raise click.UsageError("--verbose and --quiet exclude each other")
+    _choose(use, off, no_plugins=no_plugins, allow_server=allow_server)
+    level = logging.DEBUG if verbose else logging.WARNING if quiet else logging.INFO
+    with logging_to_stderr(level):
+        timed_out = _run(file, output_dir, schedule, allow_imports)
+    if timed_out:
+        ctx.exit(EXIT_NO_NEWS)
+
+
+def _choose(use: Sequence[str], off: Sequence[str], *, no_plugins: bool, allow_server: bool) -> None:
+    """Puts choices where the process's plugin host, and any process that it starts, will find them."""
+    from expcore.host import set_default_host
+    from expcore.selection import ALLOW, DISABLE, USE
+
+    for option in off:
+        if not option.startswith("no:") or not option[3:].strip():
+            raise click.UsageError(
+                f"-p {option}: it is not of the form no:NAME, such as -p no:exporters/best"
+            )
+    _append(USE, use)
+    _append(DISABLE, [option[3:] for option in off])
+    if no_plugins:
+        os.environ[ALLOW] = ""
+    if allow_server:
+        os.environ["EXPCORE_ALLOW_SERVER"] = "1"
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    set_default_host(None)
+
+
+def _append(variable: str, words: Sequence[str]) -> None:
+    if words:
+        os.environ[variable] = ",".join([*filter(None, [os.environ.get(variable)]), *words])
+
+
+def _run(file: str, output_dir: str, schedule: str | None, allow_imports: bool) -> bool:
+    """Runs the experiment and prints the summary; returns whether it ended for lack of news."""
+    from expcore.cli.experiment_file import read
+    from expcore.host import default_host
+    from expcore.run import build_experiment, run_schedule, signals_interrupt
+
+    default_host()  # a choice of a wrong form is told before anything heavy is imported
+    _check_writable(output_dir)
+    found = read(file, allow_imports=allow_imports)
+    options = found.options if schedule in (None, found.schedule) else {}
+    name = schedule or found.schedule
+    experiment = build_experiment(found.build, output_dir)
+    with signals_interrupt(experiment):
+        result = experiment.run(name, **options) if options and name else run_schedule(experiment, name)
+    click.echo(summary(result, getattr(experiment, "model_dir", output_dir)))
+    return bool(getattr(experiment, "timed_out", False))
+
+
+def _check_writable(output_dir: str) -> None:
+    if not output_dir:
+        raise InvalidArgument("--output-dir is empty; name the folder in which everything is kept")
+    place = os.path.abspath(output_dir)
+    while not os.path.lexists(place):
+        place = os.path.dirname(place)
+    if not os.path.isdir(place):
+        raise CannotWrite(f"output directory {output_dir!r}: {place!r} is not a folder; name another one")
+    if not os.access(place, os.W_OK | os.X_OK):
+        raise CannotWrite(f"output directory {output_dir!r}: {place!r} cannot be written; name another one")
+
+
+def summary(result: Any, model_dir: str) -> str:
+    """Returns one line: what a schedule returned, and where everything lies."""
+    parts = []
+    exports: Sequence[Any] = ()
+    if isinstance(result, tuple) and len(result) == 2:
+        result, exports = result
+    if isinstance(result, Mapping):
+        parts.append(_metrics(result))
+    elif callable(getattr(result, "latest_checkpoint", None)):
+        parts.append(f"checkpoint {result.latest_checkpoint() or 'none'}")
+    paths = [str(path) for path in exports or () if path]
+    if paths:
+        parts.append("exported " + ", ".join(paths))
+    return "; ".join(["done", *filter(None, parts), f"everything is in {model_dir}"])
+
+
+def _metrics(result: Mapping[str, Any]) -> str:
+    step = [f"step {result['global_step']}"] if "global_step" in result else []
+    values = (f"{name}={_rounded(value)}" for name, value in result.items() if name != "global_step")
+    return ": ".join([*step, *filter(None, [", ".join(values)])])
+
+
+def _rounded(value: Any) -> str:
+    try:
+        return str(value) if isinstance(value, int) else f"{float(value):.4g}"
+    except (TypeError, ValueError):
+        return str(value)
