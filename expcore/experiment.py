@@ -327,7 +327,7 @@ class Experiment(ScheduleMethods):
             final: whether this is the last export of the run.
 
         Returns:
-            What each exporter wrote, in order; None for one that declined or failed.
+            What each exporter has written of this checkpoint, now or before, in order; None for nothing.
 
         Raises:
             ExportFailed: at the end of the schedule, or of this pass without one: exporters failed. One

@@ -31,7 +31,7 @@ class ExportPass:
         self._experiment, self._journal = experiment, journal
 
     def run(self, eval_result: Metrics | None, checkpoint_path: str | None, final: bool) -> list[str | None]:
-        """Returns what each exporter returned, None for one that declined or failed."""
+        """Returns what each exporter has written of the checkpoint, None for one that declined or failed."""
         checkpoint = self._journal.identify(checkpoint_path or self._experiment.estimator.latest_checkpoint())
         results: list[str | None] = []
         for exporter in self._experiment.export_strategies:
@@ -65,8 +65,15 @@ class ExportPass:
         if not written:
             detail = f"{describe(type(exporter))} declined"
             self._journal.skip("export", exporter.name, checkpoint, "not-wanted", detail)
-            return None
+            return self._published(exporter.name, checkpoint)
         return self._record(exporter.name, os.fsdecode(written), checkpoint, final)
+
+    def _published(self, name: str, checkpoint: Checkpoint | None) -> str | None:
+        """What an exporter that declined had written of this checkpoint before; None if nothing."""
+        if checkpoint is None:
+            return None
+        exports = [e for e in self._journal.history.exports if e.exporter == name]
+        return next((e.path for e in reversed(exports) if e.checkpoint == checkpoint.id), None)
 
     def _record(self, name: str, path: str, checkpoint: Checkpoint | None, final: bool) -> str:
         id_, step = (checkpoint.id, checkpoint.step) if checkpoint else (None, None)

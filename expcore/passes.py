@@ -36,6 +36,7 @@ class Passes:
         self._export = ExportPass(experiment, journal)
         self._training: Training | None = None
         self._depth = 0
+        self._in_training = False
         self._resources = ExitStack()
 
     def schedule(self, component: Component, function: Callable[..., Any], options: Mapping[str, Any]) -> Any:
@@ -120,7 +121,11 @@ class Passes:
         with self._outermost("", ""):
             if self._training is None:
                 self._training = Training(self._experiment, self._journal, self._resources)
-            end = self._training.run(steps, hooks, on_save, save_every)
+            self._in_training = True
+            try:
+                end = self._training.run(steps, hooks, on_save, save_every)
+            finally:
+                self._in_training = False
             self._journal.defer_observers(
                 self._experiment.plugins.notify("expcore_after_train", experiment=self._experiment, end=end)
             )
@@ -131,7 +136,8 @@ class Passes:
         """Evaluates; ``Experiment.evaluate_pass`` has the whole text."""
         with self._outermost("", ""):
             result = self._evaluate.run(checkpoint_path, request, once)
-            self._experiment.check_signal()
+            if not self._in_training:  # there the signal ends training first, in order
+                self._experiment.check_signal()
         return result
 
     def export(

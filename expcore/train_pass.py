@@ -218,9 +218,11 @@ class _Recorder:
             return None
         self._last = self._training.record(found.path, step)
         ending = self._watch.run.ending if self._watch.run else self._until == step
+        if self._watch.signalled:
+            return True
         if self._on_save is not None and not ending and self._on_save(self._last):
             self.stop = True
-        return self.stop or self._watch.signalled or None
+        return self.stop or None
 
 
 class _Watch:
