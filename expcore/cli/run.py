@@ -94,6 +94,10 @@ def _run(file: str, output_dir: str, schedule: str | None, allow_imports: bool) 
     found = read(file, allow_imports=allow_imports)
     options = found.options if schedule in (None, found.schedule) else {}
     name = schedule or found.schedule
+    try:
+        os.makedirs(output_dir, exist_ok=True)
+    except OSError as error:
+        raise CannotWrite(f"output directory {output_dir!r}: {error.strerror}; name another one") from error
     experiment = build_experiment(found.build, output_dir)
     with signals_interrupt(experiment):
         result = experiment.run(name, **options) if options and name else run_schedule(experiment, name)
@@ -102,6 +106,7 @@ def _run(file: str, output_dir: str, schedule: str | None, allow_imports: bool) 
 
 
 def _check_writable(output_dir: str) -> None:
+    """Finds what can be found without making the folder, before the file's imports take their time."""
     if not output_dir:
         raise InvalidArgument("--output-dir is empty; name the folder in which everything is kept")
     place = os.path.abspath(output_dir)
