@@ -15,6 +15,7 @@ from expcore.events import plain
 from expcore.history import fingerprint
 from expcore.hooks import fitting_hooks
 from expcore.journal import Journal
+from expcore.metrics import in_words
 from expcore.types import Checkpoint, Evaluation
 
 if TYPE_CHECKING:
@@ -103,6 +104,7 @@ class EvaluatePass:
             return {}
         known = checkpoint.step if checkpoint else None
         step = int(metrics.setdefault("global_step", known or 0))
+        _LOG.info("evaluation at step %d: %s", step, in_words(metrics))
         id_ = checkpoint.id if checkpoint else None
         self._journal.log.append(
             ev.EVALUATED,

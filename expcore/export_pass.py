@@ -76,6 +76,7 @@ class ExportPass:
         return next((e.path for e in reversed(exports) if e.checkpoint == checkpoint.id), None)
 
     def _record(self, name: str, path: str, checkpoint: Checkpoint | None, final: bool) -> str:
+        _LOG.info("exporter %r wrote %s", name, path)
         id_, step = (checkpoint.id, checkpoint.step) if checkpoint else (None, None)
         short, inside = shorten(path, self._experiment.model_dir)
         self._journal.log.append(

@@ -142,3 +142,9 @@ def _number(value: Any) -> float | None:
         return float(value)
     except (TypeError, ValueError):
         return None
+
+
+def in_words(metrics: Metrics) -> str:
+    """Returns ``name = value`` of every number but the global step, for a line of a log."""
+    numbers = {k: v for k, v in metrics.items() if isinstance(v, int | float) and k != "global_step"}
+    return ", ".join(f"{name} = {value:.6g}" for name, value in numbers.items())
