@@ -28,6 +28,6 @@ class ForSeconds:
     def __post_init__(self) -> None:
         seconds("predicate 'for_seconds'", "secs", self.secs)
 
-    def __call__(self, eval_result: Metrics | None, *, history: History | None = None) -> bool:  # noqa: ARG002
+    def __call__(self, eval_result: Metrics | None, *, history: History | None = None) -> bool:
         """Returns True while less than ``secs`` seconds have passed."""
         return history is None or history.seconds < self.secs

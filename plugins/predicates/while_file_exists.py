@@ -31,6 +31,6 @@ class WhileFileExists:
                 f"predicate 'while_file_exists': path is {self.path!r}; it must be a path that is not empty"
             )
 
-    def __call__(self, eval_result: Metrics | None) -> bool:  # noqa: ARG002
+    def __call__(self, eval_result: Metrics | None) -> bool:
         """Returns whether the path exists now."""
         return os.path.exists(self.path)

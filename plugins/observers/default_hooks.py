@@ -1,0 +1,53 @@
+"""The plugin default_hooks: the log line, the curves, the guard and the bar that every training run gets.
+
+They are made by the host, so that each can be blocked (``-p no:hooks/logging``) or replaced like any other
+component, and all at once by ``-p no:plugins/default_hooks``. One whose class is already among the
+experiment's own train hooks is left out.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+from expcore.cluster import config_value
+from expcore.errors import UnknownComponent
+from expcore.hookspecs import hookimpl
+
+
+@hookimpl
+def expcore_train_hooks(experiment: Any) -> list[Any]:
+    """Returns the hooks for one training call; none for an estimator that takes no expcore hooks.
+
+    - ``nan_guard`` every ``log_step_count_steps`` steps of the config; in its own rhythm where that is None
+      or 0;
+    - ``logging`` every ``log_step_count_steps`` steps; none where that is None or 0;
+    - ``summaries`` every ``save_summary_steps`` steps, on the chief; none where that is None or 0;
+    - ``progress_bar`` where ``sys.stderr`` is a terminal, on the chief.
+    """
+    if not callable(getattr(experiment.estimator, "supports_hook", None)):
+        return []
+    given = {type(hook) for hook in experiment.train_hooks}
+    return [hook for hook in _made(experiment) if type(hook) not in given]
+
+
+def _made(experiment: Any) -> Iterator[Any]:
+    for name, params in _wanted(experiment.config):
+        try:
+            yield experiment.plugins.create("hooks", name, **params)
+        except UnknownComponent:
+            continue  # switched off by the user
+
+
+def _wanted(config: Any) -> Iterator[tuple[str, dict[str, Any]]]:
+    log_steps = config_value(config, "log_step_count_steps")
+    summary_steps = config_value(config, "save_summary_steps")
+    chief = config_value(config, "is_chief")
+    yield "nan_guard", {"every_n_steps": log_steps} if log_steps else {}
+    if log_steps:
+        yield "logging", {"every_n_steps": log_steps}
+    if summary_steps and chief:  # points of two processes in one directory would overlap
+        yield "summaries", {"every_n_steps": summary_steps}
+    if chief and sys.stderr is not None and sys.stderr.isatty():
+        yield "progress_bar", {}
