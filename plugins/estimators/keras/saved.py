@@ -8,7 +8,6 @@ from contextlib import contextmanager
 from functools import cached_property
 from typing import Any
 
-import numpy as np
 from expcore_plugins.estimators.keras.directory import identity
 from expcore_plugins.estimators.keras.state import Named
 
@@ -83,7 +82,7 @@ class SavedCheckpoint:
         """Whether the position in the input is in it."""
         return ITERATOR_KEY in self._shapes
 
-    def values(self, section: str, variables: Sequence[Named]) -> list[np.ndarray]:
+    def values(self, section: str, variables: Sequence[Named]) -> list[Any]:
         """Returns the values for the variables of a section.
 
         Raises:

@@ -7,8 +7,6 @@ from contextlib import contextmanager
 from functools import partial
 from typing import Any, NamedTuple
 
-import numpy as np
-
 from expcore.errors import ExpcoreError, InvalidInput, NotCompiled
 
 
@@ -188,6 +186,8 @@ def _named(logs: Any, name: str = "loss") -> Iterator[tuple[str, Any]]:
 
 def floats(logs: Iterable[tuple[str, Any]]) -> dict[str, float]:
     """Returns numbers as Python floats; those of an array as ``name_0``, ``name_1`` and so on."""
+    import numpy as np
+
     found = {}
     for name, value in logs:
         array = np.asarray(value)
