@@ -7,9 +7,11 @@ import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from numbers import Real
 from typing import Any, NamedTuple, Protocol
 
 from expcore.calling import describe
+from expcore.checks import check_secs
 from expcore.errors import InvalidArgument, InvalidHook
 from expcore.types import Clock, History, Metrics, is_hook
 
@@ -17,6 +19,8 @@ _LOG = logging.getLogger(__name__)
 
 MAX_CALL_SECS = 1.0
 """No compiled call is planned longer than this, so that signals, heartbeat and clocks are served."""
+
+_MOST_STEPS = 2**31 - 1  # of one call; engines may count in 32 bits
 
 
 class Advance(NamedTuple):
@@ -113,7 +117,8 @@ class TrainingRun:
 
     def request_stop(self, reason: str) -> None:
         """Asks that training ends at this stop; the first reason counts."""
-        self.stop_reason = self.stop_reason or str(reason)
+        if self.stop_reason is None:
+            self.stop_reason = str(reason)
 
     def made(self, advance: Advance) -> None:
         """Takes over the metrics of a finished call."""
@@ -166,11 +171,19 @@ class _Rhythm:
 
     def __init__(self, hooks: Sequence[Any], save: SaveRhythm, clock: Clock, step: int) -> None:
         self._hooks, self._save, self._clock = hooks, save, clock
-        now = clock.monotonic()
-        self._fired = {id(h): now for h in hooks if getattr(h, "every_secs", None) is not None}
-        self._saved_at, self._saved_step = now, step
+        self._timed = [h for h in hooks if getattr(h, "every_secs", None) is not None]
+        for hook in self._timed:
+            check_secs(f"every_secs of hook {describe(hook)}", hook.every_secs)
+        self._saved_step = step
         self._pace = 0.0  # seconds a step, of the last call
-        self._started = False
+        self._measured = False
+        self.start()
+
+    def start(self) -> None:
+        """Counts the seconds from now on: a hook may wait long in ``begin``, and nothing is due for that."""
+        now = self._clock.monotonic()
+        self._fired = {id(hook): now for hook in self._timed}
+        self._saved_at = now
 
     def plan(self, step: int, until: int | None) -> tuple[int, list[int | None]]:
         """Returns the steps of the next call and each hook's next step."""
@@ -180,13 +193,14 @@ class _Rhythm:
             limits.append(until - step)
         if self._save.steps is not None:
             limits.append(self._saved_step + self._save.steps - step)
+        now = self._clock.monotonic()
+        deadlines = [self._fired[id(hook)] + hook.every_secs for hook in self._timed]
         if self._save.secs is not None:
-            limits.append(self._steps_in(self._saved_at + self._save.secs))
-        for hook in self._hooks:
-            if id(hook) in self._fired:
-                limits.append(self._steps_in(self._fired[id(hook)] + hook.every_secs))
-        limits.append(self._steps_in(self._clock.monotonic() + MAX_CALL_SECS))
-        return max(1, int(min(limits))), wanted
+            deadlines.append(self._saved_at + self._save.secs)
+        # The first step at or after a deadline; stopping before it would cost a call of one step more.
+        limits += [math.ceil(self._steps_in(deadline - now)) for deadline in deadlines]
+        limits.append(math.floor(self._steps_in(MAX_CALL_SECS)))
+        return max(1, min(limits)), wanted
 
     def _wanted(self, hook: Any, step: int) -> int | None:
         ask = getattr(hook, "next_step", None)
@@ -196,24 +210,24 @@ class _Rhythm:
             wanted = ask(step)
         if wanted is None:
             return None
-        if not wanted > step:
+        number = float(wanted) if isinstance(wanted, Real) else math.nan
+        if not step < number < math.inf:
             raise InvalidArgument(
                 f"hook {describe(hook)}: next_step({step}) returned {wanted!r}; "
-                "it must be greater than the step it was given, or None for only at the end"
+                "it must be a step greater than the one it was given, or None for only at the end"
             )
-        return int(wanted)
+        return math.ceil(number)
 
-    def _steps_in(self, deadline: float) -> int:
-        """Steps that the measured pace allows until then; one while no pace is known."""
-        if not self._started:
+    def _steps_in(self, secs: float) -> float:
+        """Steps, and parts of one, that the measured pace makes in some seconds; one before it is known."""
+        if not self._measured:
             return 1
-        left = deadline - self._clock.monotonic()
-        return 2**31 if self._pace <= 0 else max(1, math.floor(left / self._pace))
+        return min(secs / self._pace, _MOST_STEPS) if self._pace > 0 else _MOST_STEPS
 
     def measured(self, secs: float, done: int) -> None:
         """Takes over the time of a call."""
         if done:
-            self._started, self._pace = True, secs / done
+            self._measured, self._pace = True, secs / done
 
     def due(self, hook: Any, wanted: int | None, step: int) -> bool:
         """Whether a hook is due at this stop."""
@@ -251,6 +265,7 @@ class TrainingLoop:
 
     Raises:
         InvalidHook: an object in ``hooks`` is not a hook.
+        InvalidArgument: a hook's ``every_secs`` is not seconds of 0 or more.
     """
 
     def __init__(
@@ -270,13 +285,15 @@ class TrainingLoop:
         self._rhythm = _Rhythm(self._hooks, save, clock, engine.step)
         self._keys = _state_keys(self._hooks)
         self._called_at: dict[int, int] = {}
+        self._ended: set[int] = set()
 
     def run(self) -> TrainingRun:
         """Trains and returns the finished run.
 
         Raises:
-            InvalidArgument: a hook's ``next_step`` is not after the step it was given.
-            Exception: whatever the engine, a hook or a listener raised, after every hook's ``failed``.
+            InvalidArgument: a hook's ``next_step`` is not a step after the one it was given.
+            Exception: whatever the engine, a hook or a listener raised, after ``failed`` of every hook whose
+                ``end`` was not called, begun or not. What ``failed`` raises is logged and noted on it.
         """
         try:
             self._begin()
@@ -297,6 +314,7 @@ class TrainingLoop:
                 _call(hook, "set_state", states[key])
         for listener in self._listeners:
             _call(listener, "begin")
+        self._rhythm.start()
         if self._run.until is not None and self._run.step >= self._run.until:
             self._run.request_stop("max_steps")
 
@@ -347,19 +365,20 @@ class TrainingLoop:
 
     def _finish(self) -> None:
         run = self._run
-        run.ending = True
         for hook in self._hooks:
             if self._called_at.get(id(hook)) != run.step:
                 self._after_steps(hook)
+        run.ending = True
         if self._rhythm.unsaved(run.step):
             self._save()
         for hook in self._hooks:
+            self._ended.add(id(hook))
             _call(hook, "end", run)
         for listener in self._listeners:
             _call(listener, "end", None, run.step)
 
     def _fail(self, error: BaseException) -> None:
-        for hook in self._hooks:
+        for hook in (h for h in self._hooks if id(h) not in self._ended):
             try:
                 _call(hook, "failed", self._run, error)
             except Exception as second:  # told, not hidden: logged and noted on the error that is raised
