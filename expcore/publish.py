@@ -155,11 +155,10 @@ def _place(directory: str, base: str, clock: Clock) -> int:
 
 
 def _retain(base: str, deletable: set[int], keep: int) -> None:
-    """Deletes all but the newest ``keep`` of the deletable versions; never the newest of all."""
-    existing = versions(base)
-    for version in [v for v in existing if v in deletable][:-keep]:
+    """Deletes all but the newest ``keep`` >= 1 of the deletable versions, so never the newest of all."""
+    for version in [v for v in versions(base) if v in deletable][:-keep]:
         path = os.path.join(base, str(version))
-        if version == existing[-1] or os.path.islink(path):
+        if os.path.islink(path):
             continue
         try:
             with temporary_directory(base) as trash:

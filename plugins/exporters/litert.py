@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -41,7 +40,7 @@ class LiteRT:
         """
         import tensorflow as tf
 
-        with temporary_directory(os.path.dirname(os.path.abspath(directory))) as saved:
+        with temporary_directory(directory) as saved:
             self._saved_model.write(estimator, saved, checkpoint_path)
             converter = tf.lite.TFLiteConverter.from_saved_model(saved, signature_keys=["serving_default"])
             converter.target_spec.supported_ops = [

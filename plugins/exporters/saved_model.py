@@ -114,7 +114,7 @@ class SavedModel:
                 "served inputs; pass serving_input_receiver_fn="
             )
         offered = {"serving_input_receiver_fn": self._receiver_fn, "checkpoint_path": checkpoint_path}
-        with temporary_directory(os.path.dirname(os.path.abspath(directory))) as place:
+        with temporary_directory(directory) as place:
             given = {k: v for k, v in offered.items() if v is not None}
             written = os.fsdecode(call_naming(export, place, **given))
             for name in os.listdir(written):
@@ -134,13 +134,6 @@ def _parsing(signature: Signature, spec: Mapping[str, Any]) -> Callable[[Any], A
 
     def examples(serialized: Any) -> Any:
         parsed = {clean(name): value for name, value in tf.io.parse_example(serialized, spec).items()}
-        return signature.serve(
-            {
-                name: parsed[name]
-                if parsed[name].dtype == wanted.dtype
-                else tf.cast(parsed[name], wanted.dtype)
-                for name, wanted in signature.specs.items()
-            }
-        )
+        return signature.serve({name: parsed[name] for name in signature.specs})
 
     return examples

@@ -141,6 +141,8 @@ def test_with_a_log_but_no_checkpoint_in_hand_the_step_tells_which_result_it_is(
         for step, loss in ((10, 2.0), (20, 1.0), (30, 3.0))
     ]
     assert wants == [False, True, False]
+    wanted(Best(Nothing()), log, 40, loss=0.5)
+    assert not Best(Nothing()).wants({"loss": 0.7, "global_step": 40}, log.at(), False)
 
 
 def test_a_result_that_is_not_in_the_log_is_compared_with_those_that_are():
@@ -163,6 +165,7 @@ def test_of_equal_results_the_earlier_checkpoint_counts_though_it_was_evaluated_
     early, late = log.saved(10), log.saved(20)
     result = log.evaluated(late, 20, loss=1.0)
     assert policy.wants(result, log.at(late, 20), False)
+    log.exported(late, 20)
     result = log.evaluated(early, 10, loss=1.0)
     assert policy.wants(result, log.at(early, 10), False)
     assert not policy.wants(result, log.at(late, 20), False)
@@ -172,6 +175,12 @@ def test_with_min_delta_only_improvements_over_all_exports_by_more_than_it_count
     values = [1.0, 0.9, 0.8, 0.7, 0.75, 0.2]
     assert series(Best(Nothing(), min_delta=0.25), values) == [True, False, False, True, False, True]
     assert series(Best(Nothing(), min_delta=0.5), [2.0, 1.5, 1.4]) == [True, False, True]
+
+
+def test_with_min_delta_exports_by_another_name_do_not_count():
+    log = Log()
+    assert wanted(Best(Nothing(), name="other"), log, 10, loss=1.0)
+    assert wanted(Best(Nothing(), min_delta=0.5), log, 20, loss=0.9)
 
 
 def test_with_min_delta_a_late_evaluation_of_an_earlier_checkpoint_publishes_no_worse_model():

@@ -99,9 +99,11 @@ def test_operations_that_litert_lacks_are_left_to_tensorflow(tmp_path):
 
 
 def test_an_estimator_without_a_model_is_named(tmp_path):
+    (tmp_path / "litert").mkdir()
     with pytest.raises(InvalidType, match="object has neither"):
         LiteRT().write(object(), str(tmp_path / "litert"))
-    assert os.listdir(tmp_path) == []
+    assert os.listdir(tmp_path) == ["litert"]
+    assert os.listdir(tmp_path / "litert") == []
 
 
 @pytest.mark.parametrize(

@@ -167,6 +167,30 @@ def test_a_feature_spec_adds_signatures_for_serialized_examples_and_predict(tmp_
         )
 
 
+def test_a_subclassed_model_takes_the_types_of_the_feature_spec(tmp_path):
+    import tensorflow as tf
+    from keras import Model, layers
+
+    class Net(Model):
+        def __init__(self):
+            super().__init__()
+            self.embed = layers.Embedding(9, 3)
+
+        def call(self, x):
+            return self.embed(x["id"]) + x["values"][:, :3]
+
+    model = Net()
+    ids, values = np.array([1, 5]), np.array([[1, 1, 2, 3], [5, 1, 2, 3]], "float32")
+    expected = model({"id": ids, "values": values})
+    SavedModel(feature_spec=spec).write(Estimator(model), str(tmp_path / "m"))
+    loaded = load(tmp_path / "m")
+    serve = loaded.signatures["serving_default"]
+    assert serve.structured_input_signature[1]["id"].dtype == tf.int64
+    np.testing.assert_allclose(serve(id=ids, values=values)["output_0"], expected, rtol=1e-6)
+    got = loaded.signatures["examples"](examples=examples(ids))
+    np.testing.assert_allclose(got["output_0"], expected, rtol=1e-6)
+
+
 def test_a_feature_spec_that_lacks_an_input_names_it(tmp_path):
     lacking = {k: v for k, v in spec().items() if k != "values"}
     with pytest.raises(InvalidArgument, match="has 'id', 'unused', but not the model's 'values'"):
@@ -260,10 +284,22 @@ def test_an_estimator_that_exports_without_one_is_not_given_one(tmp_path):
             Path(export_dir_base, "saved_model.pb").write_text(str(checkpoint_path))
             return export_dir_base
 
-    Simple().export_saved_model(str(tmp_path))
-    (tmp_path / "version").mkdir()
-    SavedModel().write(Simple(), str(tmp_path / "version"), "ckpt-2")
-    assert (tmp_path / "version" / "saved_model.pb").read_text() == "ckpt-2"
+    SavedModel().write(Simple(), str(tmp_path), "ckpt-2")
+    assert (tmp_path / "saved_model.pb").read_text() == "ckpt-2"
+    assert os.listdir(tmp_path) == ["saved_model.pb"]
+
+
+def test_an_estimator_with_a_receiver_function_of_its_own_keeps_it(tmp_path):
+    class Own:
+        def export_saved_model(self, export_dir_base, serving_input_receiver_fn="own"):
+            place = Path(export_dir_base, "1")
+            place.mkdir()
+            (place / "saved_model.pb").write_text(str(serving_input_receiver_fn))
+            return str(place)
+
+    SavedModel().write(Own(), str(tmp_path))
+    assert (tmp_path / "saved_model.pb").read_text() == "own"
+    assert os.listdir(tmp_path) == ["saved_model.pb"]
 
 
 def test_an_estimator_with_neither_way_is_named(tmp_path):
