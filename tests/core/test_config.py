@@ -487,6 +487,11 @@ def test_everything_is_checked_before_anything_is_imported_or_made(tmp_path):
     config["export_strategies"] = []
     config["eval_input_fn"] = "nothing"
     assert problem(box.host, config, allow_imports=True).startswith("eval_input_fn: ")
+    config |= {"eval_input_fn": print, "train_input_fn": print, "train_hooks": ["noted"]}
+    box.add("hooks", "noted", lambda: made.append("hook"))
+    config["estimator"] = {"type": "recorded", "model": "os:getcwd"}
+    box.add("estimators", "recorded", Recorded)
+    assert problem(box.host, config).startswith("estimator.model: ")
     assert made == []
 
 

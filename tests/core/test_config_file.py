@@ -58,8 +58,11 @@ def test_numbers_with_an_exponent_are_numbers_in_yaml_too(tmp_path, text, value)
     assert type(found) is type(value)
 
 
-def test_a_byte_order_mark_is_no_part_of_the_first_key(tmp_path):
-    assert read_file(written(tmp_path, b"\xef\xbb\xbfa: 1\n")) == {"a": 1}
+@pytest.mark.parametrize(
+    ("name", "text"), [("c.yaml", b"a: 1\n"), ("c.json", b'{"a": 1}'), ("c.toml", b"a = 1")]
+)
+def test_a_byte_order_mark_is_no_part_of_the_first_key(tmp_path, name, text):
+    assert read_file(written(tmp_path, b"\xef\xbb\xbf" + text, name)) == {"a": 1}
 
 
 def test_merged_keys_and_aliases_are_written_out(tmp_path):
@@ -128,8 +131,9 @@ def test_a_file_larger_than_the_limit_is_refused_and_one_at_the_limit_is_read(tm
 
 
 def test_nesting_up_to_the_limit_is_read(tmp_path):
-    deep = "[" * (MAX_DEPTH - 1) + "]" * (MAX_DEPTH - 1)
+    deep = "[" * MAX_DEPTH + "]" * MAX_DEPTH
     assert read_file(written(tmp_path, f'{{"a": {deep}}}', "c.json"))
+    assert "nested deeper" in problem(written(tmp_path, f'{{"a": [{deep}]}}', "c.json"))
 
 
 def test_aliases_that_multiply_are_refused_quickly(tmp_path):
