@@ -75,7 +75,7 @@ def _made(data: Any, subject: str) -> Input:
         if data.workers > 1 or data.use_multiprocessing:
             _LOG.info("%s: one thread reads the PyDataset, its workers are not used", subject)
         return Input(_from_batches(lambda: _batches_of(data), _items(data), subject), True)
-    if isinstance(data, list) and data and np.ndim(data[0]) > 0 and hasattr(data[0], "__array__"):
+    if isinstance(data, list) and data and hasattr(data[0], "__array__") and np.ndim(data[0]):
         raise InvalidInput(
             f"{subject} returned a list of arrays; are they batches, or features and labels? return a tuple "
             "(features, labels), or batches that are tuples"
@@ -84,7 +84,8 @@ def _made(data: Any, subject: str) -> Input:
         return Input(_from_arrays(data, subject), True)
     if isinstance(data, Iterator):
         seen = list(islice(data, 2))
-        return Input(_from_batches(lambda: chain(seen, data), seen, subject), False)
+        whole = chain(seen, data)
+        return Input(_from_batches(lambda: whole, seen, subject), False)
     if isinstance(data, Iterable) and not isinstance(data, (str, bytes, tuple, Mapping)):
         return Input(_from_batches(lambda: iter(data), data, subject), True)
     what = "nothing (None)" if data is None else f"a {describe_type(type(data))}"
