@@ -100,8 +100,8 @@ def _from_run_config(experiment_fn: Callable[..., Any], run_config: Any, hparams
     uid = getattr(experiment.config, "uid", None)
     if not callable(uid):
         raise ConfigNotUsed(
-            f"the estimator's config is {describe(type(experiment.config))}, which has no uid(); the RunConfig "
-            "given to the builder must be used by the estimator"
+            f"the estimator's config is {describe(type(experiment.config))}, which has no uid(); the "
+            "RunConfig given to the builder must be used by the estimator"
         )
     if uid() != run_config.uid():
         mine, its = run_config.uid(), uid()
@@ -128,7 +128,7 @@ def run_schedule(experiment: Experiment, schedule: str | None = None) -> Any:
     installed = [c.name for c in experiment.plugins.catalogue("schedules")]
     own = getattr(type(experiment), name, None) if name.isidentifier() and not name.startswith("_") else None
     subclass_adds = own is not None and not hasattr(Experiment, name)
-    if ALIASES.get(name, name) in installed and not subclass_adds or ":" in name:
+    if (ALIASES.get(name, name) in installed and not subclass_adds) or ":" in name:
         method = getattr(experiment, name, None)
         return method() if callable(method) else experiment.run(name)
     value = getattr(experiment, name, None) if subclass_adds or isinstance(own, property) else None
