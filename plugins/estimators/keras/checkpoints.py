@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from expcore_plugins.estimators.keras.directory import PREFIX, identity, mend_state_file, sweep
+from expcore_plugins.estimators.keras.messages import brief
 from expcore_plugins.estimators.keras.saved import FORMAT
 from expcore_plugins.estimators.keras.state import SECTIONS, LiveState
 
@@ -55,7 +56,7 @@ class CheckpointWriter:
             self._manager = None  # it may already count what was not written
             sweep(self._model_dir)
             raise CannotWrite(
-                f"checkpoint {path!r} cannot be written ({one_line(error)[:300]}); make room or permissions "
+                f"checkpoint {path!r} cannot be written ({brief(error)}); make room or permissions "
                 f"in {self._model_dir!r}; the older checkpoints are as they were"
             ) from error
         self._state.holds = identity(path)

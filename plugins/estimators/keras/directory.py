@@ -7,6 +7,7 @@ import os
 import re
 import shutil
 import tempfile
+from contextlib import suppress
 from typing import NamedTuple
 
 from expcore.errors import CannotWrite, CheckpointCorrupt, one_line
@@ -125,16 +126,34 @@ def sweep(model_dir: str) -> None:
 def mend_state_file(model_dir: str) -> None:
     """Writes the state file again where it says something else than the whole checkpoints there are.
 
-    TensorFlow's manager believes the file, so it would refuse an empty one and never delete what it lacks.
+    TensorFlow's manager believes the file: it would refuse an empty one, and never delete a checkpoint that
+    the file lacks or names without its time.
     """
     import tensorflow as tf
 
     found = checkpoints(model_dir)
-    if found and found != state_file(model_dir):
-        names = [os.path.basename(path) for path in found]
-        tf.compat.v1.train.update_checkpoint_state(model_dir, names[-1], all_model_checkpoint_paths=names)
-    elif not found and os.path.exists(os.path.join(model_dir, "checkpoint")):
-        os.remove(os.path.join(model_dir, "checkpoint"))
+    if not found:
+        with suppress(FileNotFoundError):
+            os.remove(os.path.join(model_dir, "checkpoint"))
+        return
+    if found == state_file(model_dir) and _has_times(model_dir):
+        return
+    times = [os.stat(path + ".index").st_mtime for path in found]
+    names = [os.path.basename(path) for path in found]
+    tf.compat.v1.train.update_checkpoint_state(
+        model_dir,
+        names[-1],
+        all_model_checkpoint_paths=names,
+        all_model_checkpoint_timestamps=times,
+        last_preserved_timestamp=min(times) - 1,
+    )
+
+
+def _has_times(model_dir: str) -> bool:
+    import tensorflow as tf
+
+    state = tf.train.get_checkpoint_state(model_dir)
+    return len(state.all_model_checkpoint_timestamps) == len(state.all_model_checkpoint_paths)
 
 
 def _listing(folder: str) -> list[str]:

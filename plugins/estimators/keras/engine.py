@@ -60,6 +60,7 @@ class TrainingEngine:
         self._position.open(input_fn)
         self._loop = self._steps.train(self._position.spec)
         prepare(self.model_dir)
+        self._position.probe()
         self._made = 0
         if not self.restored:
             self._restore()

@@ -9,11 +9,12 @@ from collections.abc import Callable
 from typing import Any
 
 from expcore_plugins.estimators.keras.inputs import open_input
+from expcore_plugins.estimators.keras.messages import brief
 from expcore_plugins.estimators.keras.native import seed_data
 from expcore_plugins.estimators.keras.saved import SavedCheckpoint, reading
 
 from expcore.calling import describe
-from expcore.errors import InvalidInput, one_line
+from expcore.errors import CannotWrite, InvalidInput
 
 _LOG = logging.getLogger(__name__)
 
@@ -41,7 +42,7 @@ class Position:
         self._seed = seed
         self._input_fn: Any = None
         self._input: Any = None
-        self._savable = False
+        self._savable: bool | None = None  # not known yet
         self._told = False
         self.iterator: Any = None
         self.ended = False
@@ -75,7 +76,7 @@ class Position:
                 describe(self._input_fn),
             )
         self._input = open_input(input_fn)
-        self._input_fn = input_fn
+        self._input_fn, self._savable = input_fn, None
         self._begin()
 
     def forget(self) -> None:
@@ -92,7 +93,15 @@ class Position:
     def _begin(self) -> None:
         self.iterator = iter(self._input.dataset)
         self.ended = False
-        self._savable = _can_be_saved(self.iterator)
+
+    def probe(self) -> None:
+        """Finds out, once for an input, whether its position can be saved; says once if not.
+
+        Raises:
+            CannotWrite: there is no room for trying it.
+        """
+        if self._savable is None:
+            self._savable = _can_be_saved(self.iterator)
         if not self._savable and not self._told:
             self._told = True
             _LOG.warning(
@@ -122,7 +131,7 @@ class Position:
                 "the position in checkpoint %s does not fit the data of %s (%s): they begin anew",
                 saved.path,
                 describe(self._input_fn),
-                one_line(error)[:200],
+                brief(error),
             )
             self._begin()
 
@@ -142,4 +151,9 @@ def _can_be_saved(iterator: Any) -> bool:
             tf.train.Checkpoint(iterator=iterator).write(os.path.join(folder, "probe"))
         except (tf.errors.FailedPreconditionError, tf.errors.UnimplementedError):
             return False
+        except tf.errors.OpError as error:
+            raise CannotWrite(
+                f"the temporary directory {folder!r} cannot be written ({brief(error)}); make room, or "
+                "set TMPDIR"
+            ) from error
     return True

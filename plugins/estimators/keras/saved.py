@@ -9,9 +9,10 @@ from functools import cached_property
 from typing import Any
 
 from expcore_plugins.estimators.keras.directory import identity
+from expcore_plugins.estimators.keras.messages import brief
 from expcore_plugins.estimators.keras.state import Named
 
-from expcore.errors import CheckpointCorrupt, ExpcoreError, ModelMismatch, one_line
+from expcore.errors import CheckpointCorrupt, ExpcoreError, ModelMismatch
 
 FORMAT = 1
 VALUE = ".ATTRIBUTES/VARIABLE_VALUE"
@@ -31,7 +32,7 @@ def reading(path: str) -> Iterator[None]:
         raise
     except (tf.errors.OpError, IndexError, ValueError) as error:
         raise CheckpointCorrupt(
-            f"checkpoint {path!r} cannot be read ({one_line(error)[:300]}); use another one"
+            f"checkpoint {path!r} cannot be read ({brief(error)}); use another one"
         ) from error
 
 

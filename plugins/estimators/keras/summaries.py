@@ -6,7 +6,9 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
-from expcore.errors import CannotWrite, InvalidArgument, one_line
+from expcore_plugins.estimators.keras.messages import brief
+
+from expcore.errors import CannotWrite, InvalidArgument
 
 
 class EvaluationSummaries:
@@ -44,6 +46,6 @@ class EvaluationSummaries:
             self._writers[folder].flush()
         except (tf.errors.OpError, OSError) as error:
             raise CannotWrite(
-                f"the results of the evaluation cannot be written to {folder!r} ({one_line(error)[:300]}); "
+                f"the results of the evaluation cannot be written to {folder!r} ({brief(error)}); "
                 "make room or permissions there"
             ) from error
