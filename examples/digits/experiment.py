@@ -58,7 +58,7 @@ def experiment(output_dir: str) -> expcore.Experiment:
         train_input_fn,
         eval_input_fn,
         train_steps=4000,
-        eval_steps=None,
+        eval_steps=12,  # all 360 test images; the training data never end
         eval_every_n_steps=200,
         train_steps_per_iteration=400,
         continuous_eval_throttle_secs=1,
