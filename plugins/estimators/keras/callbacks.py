@@ -60,7 +60,7 @@ class Callbacks:
         for callback in self._callbacks:
             callback.set_params({"verbose": 0, "epochs": epochs, "steps": per})
             callback.set_model(run.model)
-        self._tell("on_train_begin")
+        self._tell("on_train_begin", {})
         for callback in self._by_batch:
             _LOG.info("callback %s wants every batch: training goes in single steps", _name(callback))
 
@@ -80,9 +80,9 @@ class Callbacks:
             if self._per_epoch is not None:
                 self._epoch = step // self._per_epoch
                 self._epoch_start = self._epoch * self._per_epoch
-            self._tell("on_epoch_begin", self._epoch)
+            self._tell("on_epoch_begin", self._epoch, {})
         if self._by_batch:
-            self._tell("on_train_batch_begin", step - self._epoch_start)
+            self._tell("on_train_batch_begin", step - self._epoch_start, {})
             return step + 1
         return None if self._per_epoch is None else self._epoch_start + self._per_epoch
 
