@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from expcore.calling import parameters
+from expcore.calling import accepts, describe, parameters
 from expcore.errors import InvalidArgument, UnknownOption, listing, nearest
+from expcore.publish import check_name
 from expcore.types import ESTIMATOR_METHODS
 
 
@@ -26,6 +27,24 @@ def check_estimator(estimator: Any) -> None:
             f"model_dir {estimator.model_dir!r}: it must be a path of a POSIX file system; "
             "mount the bucket (gcsfuse, mountpoint-s3) and give the mounted path"
         )
+
+
+def check_listeners(estimator: Any, listeners: Sequence[Any]) -> None:
+    """Raises InvalidArgument where there are saving listeners that the estimator would never tell."""
+    if listeners and not accepts(estimator.train, "saving_listeners"):
+        raise InvalidArgument(
+            f"saving_listeners: train() of {describe(type(estimator))} takes none; leave them out, or give "
+            "hooks with after_save()"
+        )
+
+
+def check_eval_sets(eval_input_fn: Any) -> None:
+    """Raises InvalidArgument where a mapping of evaluation sets is empty or a name is no directory's."""
+    if isinstance(eval_input_fn, Mapping):
+        if not eval_input_fn:
+            raise InvalidArgument("eval_input_fn is an empty mapping; give at least one named function")
+        for name in eval_input_fn:
+            check_name(name, "eval_input_fn")
 
 
 def check_number(name: str, value: Any, least: int) -> None:

@@ -25,6 +25,8 @@ _LOG = logging.getLogger(__name__)
 
 TRAIN_DATA_NAME = "on_train_data"
 
+_NEVER = {"vanished", "corrupt", "superseded"}
+
 
 @dataclass(frozen=True)
 class Request:
@@ -33,6 +35,11 @@ class Request:
     name: str | None
     source: str
     steps: int | None
+
+    @property
+    def subject(self) -> str | None:
+        """What it is called in the record of what was not done: the end of its directory's name."""
+        return self.name or (TRAIN_DATA_NAME if self.source == "train" else None)
 
 
 class EvaluatePass:
@@ -52,8 +59,8 @@ class EvaluatePass:
         checkpoint = self._journal.identify(checkpoint_path or self._experiment.estimator.latest_checkpoint())
         if checkpoint is None or not once:
             return self._evaluate(checkpoint, request)
-        claim = f"{checkpoint.id} {request.source} {request.name or ''}"
-        if not self._claims.take(claim, 10 * self._journal.history.longest_evaluation):
+        claim = self._claim(checkpoint, request)
+        if not self._claims.take(claim, self._expiry()):
             self._skip(checkpoint, request, "claimed", "another evaluator is at it")
             return None
         try:
@@ -69,19 +76,35 @@ class EvaluatePass:
     def _evaluated(self, checkpoint: Checkpoint, request: Request) -> bool:
         return self._journal.history.evaluated(checkpoint, request.source, request.name) is not None
 
+    def _claim(self, checkpoint: Checkpoint, request: Request) -> str:
+        return f"{checkpoint.id} {request.source} {request.name or ''}"
+
     def _pass_over(self, checkpoint: Checkpoint, request: Request) -> None:
         """Says of the checkpoints before this one which nobody evaluated that nobody will."""
-        for earlier in self._journal.history.saves:
+        history = self._journal.history
+        told = {
+            skip.checkpoint
+            for skip in history.skips
+            if (skip.what, skip.subject) == ("evaluation", request.subject) and skip.reason in _NEVER
+        }
+        for earlier in history.saves:
             if earlier.id == checkpoint.id:
                 return
-            if not self._evaluated(earlier, request):
+            if earlier.id in told or self._evaluated(earlier, request):
+                continue
+            claim = self._claim(earlier, request)
+            if self._claims.take(claim, self._expiry()):  # else another evaluator is at it
+                self._claims.release(claim)
                 self._skip(earlier, request, "superseded", f"step {checkpoint.step} was the newest")
 
+    def _expiry(self) -> float:
+        return 10 * self._journal.history.longest_evaluation
+
     def _skip(self, checkpoint: Checkpoint, request: Request, reason: str, detail: str) -> None:
-        self._journal.skip("evaluation", request.name, checkpoint, reason, detail)
+        self._journal.skip("evaluation", request.subject, checkpoint, reason, detail)
 
     def _evaluate_if_readable(self, checkpoint: Checkpoint, request: Request) -> dict[str, Any] | None:
-        there = any(fingerprint(checkpoint.path))
+        there = any(fingerprint(checkpoint.path)) or self._journal.had_files(checkpoint.path)
         try:
             return self._evaluate(checkpoint, request)
         except Exception as error:
@@ -129,9 +152,8 @@ class EvaluatePass:
         )
         if request.source == "train":
             sets: Mapping[str, Any] = {"": experiment.train_input_fn}
-            name: str | None = request.name or TRAIN_DATA_NAME
         else:
-            sets, name = experiment.eval_sets, request.name
+            sets = experiment.eval_sets
         metrics: dict[str, Any] = {}
         with _held(experiment.estimator, checkpoint, len(sets)):
             for i, (set_name, input_fn) in enumerate(sets.items()):
@@ -140,9 +162,9 @@ class EvaluatePass:
                     steps=request.steps,
                     hooks=hooks,
                     checkpoint_path=checkpoint.path if checkpoint else None,
-                    name=set_name if i else name,
+                    name=set_name if i else request.subject,
                 )
-                metrics |= _named(_checked(result), set_name, main=i == 0, several=len(sets) > 1)
+                metrics |= _named(_checked(result), set_name, main=i == 0)
         return metrics
 
 
@@ -155,10 +177,10 @@ def _checked(result: Any) -> dict[str, Any]:
     return dict(plain(result or {}))
 
 
-def _named(result: dict[str, Any], set_name: str, *, main: bool, several: bool) -> dict[str, Any]:
-    """A set's part of the result: the main set's own names, and with several sets <set>/<metric> of all."""
+def _named(result: dict[str, Any], set_name: str, *, main: bool) -> dict[str, Any]:
+    """A set's part of the result: the main set's own names, and of every named set <set>/<metric>."""
     own = result if main else {}
-    return own | {f"{set_name}/{k}": v for k, v in result.items() if several and k != "global_step"}
+    return own | {f"{set_name}/{k}": v for k, v in result.items() if set_name and k != "global_step"}
 
 
 @contextmanager

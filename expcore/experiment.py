@@ -7,8 +7,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from expcore import publish
-from expcore.calling import describe
-from expcore.checks import check_estimator, check_number, check_options, check_secs
+from expcore.checks import (
+    check_estimator,
+    check_eval_sets,
+    check_listeners,
+    check_number,
+    check_options,
+    check_secs,
+)
 from expcore.clock import RealClock
 from expcore.cluster import config_value
 from expcore.errors import InvalidArgument, StoppedBySignal, listing
@@ -17,6 +23,7 @@ from expcore.history import History
 from expcore.host import PluginHost, default_host
 from expcore.journal import Journal
 from expcore.methods import ALIASES, NOT_GIVEN, ScheduleMethods
+from expcore.parts import Parts
 from expcore.passes import Passes
 from expcore.train_pass import OnSave
 from expcore.types import (
@@ -33,7 +40,7 @@ _LOG = logging.getLogger(__name__)
 _WAIT_SLICE_SECS = 1.0
 
 
-class Experiment(ScheduleMethods):
+class Experiment(Parts, ScheduleMethods):
     """An estimator with its data, its hooks and what to do with the results.
 
     Nothing that is given is run or opened by the constructor. The defaults are those of Polyaxon's
@@ -64,7 +71,8 @@ class Experiment(ScheduleMethods):
 
     Raises:
         InvalidArgument: (a ValueError) the estimator or an export strategy is not one, two exporters have
-            one name, or a number is not what it must be.
+            one name, the estimator takes no saving listeners, a mapping of evaluation sets is empty or has a
+            name that cannot be a directory's, or a number is not what it must be.
     """
 
     def __init__(
@@ -88,6 +96,7 @@ class Experiment(ScheduleMethods):
         clock: Clock | None = None,
     ) -> None:
         check_estimator(estimator)
+        check_eval_sets(eval_input_fn)
         check_number("train_steps", train_steps, 1)
         check_number("eval_steps", eval_steps, 1)
         check_number("eval_every_n_steps", eval_every_n_steps, 0)
@@ -96,7 +105,7 @@ class Experiment(ScheduleMethods):
         check_secs("continuous_eval_throttle_secs", continuous_eval_throttle_secs)
         self._estimator = estimator
         self._train_input_fn = train_input_fn
-        self._eval_input_fn = eval_input_fn
+        self._eval_input_fn = dict(eval_input_fn) if isinstance(eval_input_fn, Mapping) else eval_input_fn
         self._train_steps = train_steps
         self._eval_steps = eval_steps
         self._train_hooks = list(train_hooks or ())
@@ -107,6 +116,7 @@ class Experiment(ScheduleMethods):
         self._delay_workers_by_global_step = delay_workers_by_global_step
         self._train_steps_per_iteration = train_steps_per_iteration
         self._saving_listeners = list(saving_listeners or ())
+        check_listeners(estimator, self._saving_listeners)
         self._plugins = default_host() if plugins is None else plugins
         self._clock: Clock = RealClock() if clock is None else clock
         self._export_strategies = self._exporters(export_strategies)
@@ -117,104 +127,6 @@ class Experiment(ScheduleMethods):
         self._passes = Passes(self, self._journal)
         self.timed_out = False
         self.signalled: int | None = None
-
-    # -- what it was made of ------------------------------------------------------------------------
-
-    @property
-    def estimator(self) -> Any:
-        """The estimator."""
-        return self._estimator
-
-    @property
-    def config(self) -> Any:
-        """The estimator's config; read it with ``expcore.cluster.config_value``."""
-        return getattr(self._estimator, "config", None)
-
-    @property
-    def model_dir(self) -> str:
-        """The estimator's model directory."""
-        return str(self._estimator.model_dir)
-
-    @property
-    def train_input_fn(self) -> InputFn:
-        """The training data."""
-        return self._train_input_fn
-
-    @property
-    def eval_input_fn(self) -> EvalInputFn:
-        """The evaluation data, as given."""
-        return self._eval_input_fn
-
-    @property
-    def eval_sets(self) -> Mapping[str, InputFn]:
-        """The evaluation data by name, the main set first; a single function's name is ""."""
-        given = self._eval_input_fn
-        return dict(given) if isinstance(given, Mapping) else {"": given}
-
-    @property
-    def train_steps(self) -> int | None:
-        """Global step at which training is complete; None: no limit."""
-        return self._train_steps
-
-    @property
-    def eval_steps(self) -> int | None:
-        """Batches of one evaluation; None: all."""
-        return self._eval_steps
-
-    @property
-    def train_hooks(self) -> tuple[Any, ...]:
-        """Hooks of every train pass."""
-        return tuple(self._train_hooks)
-
-    @property
-    def eval_hooks(self) -> tuple[Any, ...]:
-        """Hooks of every evaluation."""
-        return tuple(self._eval_hooks)
-
-    @property
-    def eval_delay_secs(self) -> float:
-        """Seconds before the first evaluation of an evaluating schedule."""
-        return self._eval_delay_secs
-
-    @property
-    def continuous_eval_throttle_secs(self) -> float:
-        """Least seconds from the start of one evaluation to the next."""
-        return self._continuous_eval_throttle_secs
-
-    @property
-    def eval_every_n_steps(self) -> int | None:
-        """Least steps between evaluations while training; 0 or None: only at the end."""
-        return self._eval_every_n_steps
-
-    @property
-    def delay_workers_by_global_step(self) -> bool:
-        """Whether workers start at a global step."""
-        return self._delay_workers_by_global_step
-
-    @property
-    def export_strategies(self) -> tuple[Any, ...]:
-        """The exporters."""
-        return self._export_strategies
-
-    @property
-    def train_steps_per_iteration(self) -> int | None:
-        """Steps of one iteration of ``continuous_train_and_evaluate``, as given."""
-        return self._train_steps_per_iteration
-
-    @property
-    def saving_listeners(self) -> tuple[Any, ...]:
-        """Told of each save."""
-        return tuple(self._saving_listeners)
-
-    @property
-    def plugins(self) -> PluginHost:
-        """The plugin host."""
-        return self._plugins
-
-    @property
-    def clock(self) -> Clock:
-        """The clock."""
-        return self._clock
 
     def extend_train_hooks(self, hooks: Iterable[Any]) -> None:
         """Adds hooks to every later train pass."""
@@ -228,22 +140,6 @@ class Experiment(ScheduleMethods):
         """Replaces the exporters (None: by none) and returns the old ones."""
         old, self._export_strategies = self._export_strategies, self._exporters(new_export_strategies)
         return old
-
-    def describe(self) -> dict[str, Any]:
-        """Returns what it is made of, for the record: numbers as they are, objects by their names."""
-        return {
-            "estimator": describe(type(self._estimator)),
-            "model_dir": self.model_dir,
-            "train_steps": self._train_steps,
-            "eval_steps": self._eval_steps,
-            "eval_every_n_steps": self._eval_every_n_steps,
-            "train_steps_per_iteration": self._train_steps_per_iteration,
-            "continuous_eval_throttle_secs": self._continuous_eval_throttle_secs,
-            "eval_sets": list(self.eval_sets),
-            "train_hooks": [describe(type(hook)) for hook in self._train_hooks],
-            "eval_hooks": [describe(type(hook)) for hook in self._eval_hooks],
-            "exporters": {e.name: describe(type(e)) for e in self._export_strategies},
-        }
 
     # -- what schedules are written in --------------------------------------------------------------
 
@@ -334,6 +230,19 @@ class Experiment(ScheduleMethods):
                 that fails does not keep the others from running.
         """
         return self._passes.export(eval_result, checkpoint_path, final)
+
+    def export_missed(self) -> None:
+        """Offers to the exporters what a crash or a failure of theirs kept from them.
+
+        Those are the last evaluated checkpoint where nothing is recorded of an exporter, as after a crash
+        between evaluation and export, and checkpoints for which an exporter failed and has exported no later
+        one since; as long as they are there, and unless their step reaches ``train_steps``, since that one
+        is exported as the final one anyway. Schedules that export call it when they begin.
+
+        Raises:
+            ExportFailed: as ``export_pass`` says.
+        """
+        self._passes.export_missed()
 
     def wait(self, secs: float, why: str = "") -> None:
         """Waits by the experiment's clock; nothing for zero or less.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from expcore import events as ev
@@ -11,7 +12,7 @@ from expcore.calling import call_naming, describe
 from expcore.errors import one_line
 from expcore.history import shorten
 from expcore.journal import Journal
-from expcore.types import Checkpoint, Export, Metrics
+from expcore.types import Checkpoint, Evaluation, Export, Metrics
 
 if TYPE_CHECKING:
     from expcore.experiment import Experiment
@@ -33,8 +34,46 @@ class ExportPass:
     def run(self, eval_result: Metrics | None, checkpoint_path: str | None, final: bool) -> list[str | None]:
         """Returns what each exporter has written of the checkpoint, None for one that declined or failed."""
         checkpoint = self._journal.identify(checkpoint_path or self._experiment.estimator.latest_checkpoint())
+        return self._offer(self._experiment.export_strategies, eval_result, checkpoint, final)
+
+    def run_missed(self) -> None:
+        """Offers what a crash or a failure kept from the exporters (``Experiment.export_missed``)."""
+        experiment = self._experiment
+        if not experiment.export_strategies:
+            return
+        there = {checkpoint.id: checkpoint for checkpoint in experiment.checkpoints()}
+        until = experiment.train_steps
+        found = [e for e in self._journal.history.evaluations if e.checkpoint in there]
+        for n, evaluation in enumerate(found):
+            if until is not None and evaluation.step >= until:
+                continue  # the schedule exports it as the final one
+            missed = [x for x in experiment.export_strategies if self._missed(x.name, found[n:])]
+            self._offer(missed, evaluation.metrics, there[evaluation.checkpoint or ""], final=False)
+
+    def _missed(self, name: str, evaluations: Sequence[Evaluation]) -> bool:
+        """Whether an exporter failed for the first of these, or a crash came before it was offered the last.
+
+        One that has exported a later one since is not asked again: its newest version would be an old model.
+        """
+        history, checkpoint = self._journal.history, evaluations[0].checkpoint
+        reasons = {
+            skip.reason
+            for skip in history.skips
+            if (skip.what, skip.subject, skip.checkpoint) == ("export", name, checkpoint)
+        }
+        if "not-wanted" in reasons or any(history.exported(name, e.checkpoint) for e in evaluations):
+            return False
+        return "failed" in reasons or len(evaluations) == 1
+
+    def _offer(
+        self,
+        exporters: Sequence[Any],
+        eval_result: Metrics | None,
+        checkpoint: Checkpoint | None,
+        final: bool,
+    ) -> list[str | None]:
         results: list[str | None] = []
-        for exporter in self._experiment.export_strategies:
+        for exporter in exporters:
             try:
                 results.append(self._export(exporter, eval_result, checkpoint, final))
             except Exception as error:

@@ -61,6 +61,16 @@ class Journal:
         )
         return Checkpoint(event.id, path, step)
 
+    def had_files(self, path: str) -> bool:
+        """Whether a save is recorded at a path with files, so that none there now means they are gone."""
+        short, _ = shorten(path, self.model_dir)
+        return any(
+            event.kind == ev.SAVED
+            and event.data["path"] in (short, path)
+            and any(event.data.get("fingerprint", ()))
+            for event in self._reader.events()
+        )
+
     def skip(
         self, what: str, subject: str | None, checkpoint: Checkpoint | None, reason: str, detail: str
     ) -> None:

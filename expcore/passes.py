@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from expcore import events as ev
 from expcore.calling import describe
-from expcore.errors import CannotWrite, NoNews, StoppedBySignal, one_line
+from expcore.errors import CannotWrite, ExpcoreError, NoNews, StoppedBySignal, one_line
 from expcore.evaluate_pass import EvaluatePass, Request
 from expcore.export_pass import ExportPass
 from expcore.journal import Journal
@@ -35,6 +35,8 @@ class Passes:
         self._evaluate = EvaluatePass(experiment, journal)
         self._export = ExportPass(experiment, journal)
         self._training: Training | None = None
+        self._component: Component | None = None
+        self._recorded = True
         self._depth = 0
         self._in_training = False
         self._resources = ExitStack()
@@ -43,25 +45,16 @@ class Passes:
         """Runs a schedule and records how it began and ended; only the outermost of nested ones counts."""
         experiment, host = self._experiment, self._experiment.plugins
         if self._depth:
-            return function(experiment, **options)
-        with self._outermost(component.name, component.provider):
-            self._journal.log.append(
-                ev.SCHEDULE_STARTED,
-                schedule=component.name,
-                provider=component.provider,
-                options={k: _told(v) for k, v in options.items()},
-            )
+            return self._call(function, options)
+        with self._outermost(component, recorded=not getattr(function, "unrecorded", False)):
+            self._record(ev.SCHEDULE_STARTED, options={k: _told(v) for k, v in options.items()})
             host.ask(
                 "expcore_before_schedule",
                 experiment=experiment,
                 schedule=component.name,
                 options=dict(options),
             )
-            try:
-                result = function(experiment, **options)
-            except NoNews as news:
-                _LOG.warning("%s", news)
-                experiment.timed_out, result = True, news.result
+            result = self._call(function, options)
             self._journal.defer_observers(
                 host.notify(
                     "expcore_after_schedule", experiment=experiment, schedule=component.name, result=result
@@ -69,8 +62,16 @@ class Passes:
             )
         return result
 
+    def _call(self, function: Callable[..., Any], options: Mapping[str, Any]) -> Any:
+        try:
+            return function(self._experiment, **options)
+        except NoNews as news:
+            _LOG.warning("%s", news)
+            self._experiment.timed_out = True
+            return news.result
+
     @contextmanager
-    def _outermost(self, name: str, provider: str) -> Iterator[None]:
+    def _outermost(self, component: Component | None = None, recorded: bool = True) -> Iterator[None]:
         """What must happen around a schedule, or around a pass that is made without one."""
         if self._depth:
             yield
@@ -78,35 +79,59 @@ class Passes:
         self._experiment.plugins.start()
         self._experiment.timed_out = False
         self._depth, self._training = 1, None
+        self._component, self._recorded = component, recorded
         try:
             with ExitStack() as self._resources:
                 try:
                     yield
+                    self._finish(None)
                 except BaseException as error:
-                    self._failed(name, provider, error)
+                    self._failed(error)
                     raise
-                self._finish(None)
         finally:
             self._depth = 0
-        if name:
-            timed_out = self._experiment.timed_out
-            self._journal.log.append(ev.SCHEDULE_ENDED, schedule=name, timed_out=timed_out)
-        self._journal.raise_deferred()
+        if component is not None:
+            self._record(ev.SCHEDULE_ENDED, timed_out=self._experiment.timed_out)
+        try:
+            self._journal.raise_deferred()
+        except ExpcoreError as error:
+            self._tell(error)
+            raise
+
+    def _record(self, kind: str, **data: Any) -> None:
+        """Records what happened to the schedule, unless it wants no record, as one that works on a copy."""
+        name, provider = (self._component.name, self._component.provider) if self._component else ("", "")
+        if self._recorded:
+            self._journal.log.append(kind, schedule=name, provider=provider, **data)
 
     def _finish(self, error: BaseException | None) -> None:
-        if self._training is not None:
-            self._training.finish(error)
+        if self._training is None:
+            return
+        end = self._training.finish(error)
+        if end is not None and (error is None or isinstance(error, StoppedBySignal)):
+            self._journal.defer_observers(
+                self._experiment.plugins.notify("expcore_after_train", experiment=self._experiment, end=end)
+            )
 
-    def _failed(self, name: str, provider: str, error: BaseException) -> None:
-        if name and isinstance(error, Exception):
-            error.add_note(f"in schedule {name!r} of {provider}")
-        self._journal.note_deferred(error)
+    def _failed(self, error: BaseException) -> None:
+        if self._component is not None and isinstance(error, Exception):
+            error.add_note(f"in schedule {self._component.name!r} of {self._component.provider}")
         try:
             self._finish(error)
             if isinstance(error, StoppedBySignal):
-                self._journal.log.append(ev.SCHEDULE_ENDED, schedule=name, signal=error.signum)
-                return
-            self._journal.log.append(ev.FAILED, schedule=name, error=one_line(error))
+                self._experiment.signalled = None  # it is answered; the next call is another run
+                if self._component is not None:
+                    self._record(ev.SCHEDULE_ENDED, signal=error.signum)
+        except CannotWrite as second:
+            error.add_note(f"and this could not be recorded: {second}")
+        self._journal.note_deferred(error)
+        if not isinstance(error, StoppedBySignal):
+            self._tell(error)
+
+    def _tell(self, error: BaseException) -> None:
+        """Records an error and tells the plugins of it, before it is raised."""
+        try:
+            self._record(ev.FAILED, error=one_line(error))
         except CannotWrite as second:
             error.add_note(f"and this could not be recorded: {second}")
         for failure in self._experiment.plugins.notify(
@@ -118,7 +143,8 @@ class Passes:
         self, steps: int | None, hooks: Sequence[Any], on_save: OnSave | None, save_every: int | None
     ) -> TrainingEnd:
         """Trains; ``Experiment.train_pass`` has the whole text."""
-        with self._outermost("", ""):
+        with self._outermost():
+            self._experiment.check_signal()
             if self._training is None:
                 self._training = Training(self._experiment, self._journal, self._resources)
             self._in_training = True
@@ -126,26 +152,32 @@ class Passes:
                 end = self._training.run(steps, hooks, on_save, save_every)
             finally:
                 self._in_training = False
-            self._journal.defer_observers(
-                self._experiment.plugins.notify("expcore_after_train", experiment=self._experiment, end=end)
-            )
             self._experiment.check_signal()
         return end
 
     def evaluate(self, checkpoint_path: str | None, request: Request, once: bool) -> dict[str, Any] | None:
         """Evaluates; ``Experiment.evaluate_pass`` has the whole text."""
-        with self._outermost("", ""):
+        with self._outermost():
+            self._check_signal()
             result = self._evaluate.run(checkpoint_path, request, once)
-            if not self._in_training:  # there the signal ends training first, in order
-                self._experiment.check_signal()
+            self._check_signal()
         return result
+
+    def _check_signal(self) -> None:
+        if not self._in_training:  # there the signal ends training first, in order
+            self._experiment.check_signal()
 
     def export(
         self, eval_result: Metrics | None, checkpoint_path: str | None, final: bool
     ) -> list[str | None]:
         """Exports; ``Experiment.export_pass`` has the whole text."""
-        with self._outermost("", ""):
+        with self._outermost():
             return self._export.run(eval_result, checkpoint_path, final)
+
+    def export_missed(self) -> None:
+        """Exports what was missed; ``Experiment.export_missed`` has the whole text."""
+        with self._outermost():
+            self._export.run_missed()
 
 
 def _told(value: Any) -> Any:

@@ -8,17 +8,18 @@ import os
 import platform
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from dataclasses import replace
+from dataclasses import asdict, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from expcore import events as ev
-from expcore.calling import accepts
+from expcore.calling import accepts, describe
 from expcore.cluster import config_value
-from expcore.errors import StoppedBySignal, one_line
+from expcore.errors import CannotWrite, StoppedBySignal, one_line
 from expcore.events import LOG_DIR, plain
 from expcore.heartbeat import BEAT_SECS, Heartbeat
+from expcore.history import History
 from expcore.hooks import fitting_hooks
 from expcore.journal import Journal
 from expcore.lock import trainer_lock
@@ -47,6 +48,7 @@ class Training:
         self._run_id = ""
         self._heartbeat: Heartbeat | None = None
         self._last: TrainingEnd | None = None
+        self._made = 0
 
     def run(
         self, steps: int | None, hooks: Sequence[Any], on_save: OnSave | None, save_every: int | None
@@ -61,7 +63,8 @@ class Training:
             self._last = TrainingEnd(self._run_id, start, "max_steps", before.id if before else None)
             return self._last
         watch = _Watch(self._experiment, self._journal, self._heartbeat)
-        recorder = _Recorder(self, watch, before, until, on_save)
+        goal = until if steps is None or start is None else start + steps
+        recorder = _Recorder(self, watch, before, goal, on_save)
         rhythm = [_SaveEvery(save_every)] if save_every else []
         experiment = self._experiment
         added = experiment.plugins.ask("expcore_train_hooks", experiment=experiment)
@@ -72,7 +75,8 @@ class Training:
         )
         experiment.plugins.ask("expcore_before_train", experiment=experiment)
         self._train(steps, until, fitting, recorder, save_every)
-        self._last = self._end(start, steps, watch)
+        self._last = self._end(start, steps, recorder)
+        self._made += self._last.steps
         return self._last
 
     def _start(self, step: int | None) -> None:
@@ -101,18 +105,38 @@ class Training:
                 max_steps=until,
                 saving_listeners=listeners,
             )
-            recorder.compare()
+            recorder.compare(ending=True)
             return
         # Without listeners the only way to evaluate in between is to stop training there.
-        while True:
-            at = recorder.step
-            part = until if every is None or not recorder.interleaves else (at or 0) + every
-            if until is not None and part is not None:
-                part = min(part, until)
-            estimator.train(self._experiment.train_input_fn, hooks=hooks, steps=steps, max_steps=part)
-            recorder.compare()
-            if part == until or recorder.step == at or recorder.stop:
-                return
+        step, goal = recorder.step, recorder.goal
+        every = self._alternation(recorder, every)
+        if every is None:
+            estimator.train(self._experiment.train_input_fn, hooks=hooks, steps=steps, max_steps=until)
+            recorder.compare(ending=True)
+            return
+        while step is not None and goal is not None and step < goal and not recorder.stop:
+            part = min(step + every, goal)
+            estimator.train(self._experiment.train_input_fn, hooks=hooks, steps=None, max_steps=part)
+            # Short of its part it has ended by itself, and another call would begin the input anew.
+            step = part if self.step_of_latest() == part else None
+            recorder.compare(ending=step is None or step == goal)
+
+    def _alternation(self, recorder: _Recorder, every: int | None) -> int | None:
+        """Steps of one call where training has to stop to be evaluated; None: it goes on to the end."""
+        experiment = self._experiment
+        n = experiment.eval_every_n_steps
+        if every is None and n:
+            every = n if n > 1 else config_value(experiment.config, "save_checkpoints_steps")
+        if not recorder.interleaves or every is None:
+            return None
+        if recorder.goal is None:
+            _LOG.warning(
+                "%s takes no saving_listeners and train_steps is None: it is evaluated only at the end, "
+                "since input that begins anew in each call never ends; give train_steps",
+                describe(type(experiment.estimator)),
+            )
+            return None
+        return every
 
     def record(self, path: str, step: int | None) -> Checkpoint:
         """Records a save of the chief and tells the plugins."""
@@ -133,40 +157,46 @@ class Training:
         """Returns the newest checkpoint."""
         return self._journal.latest()
 
-    def _end(self, start: int | None, steps: int | None, watch: _Watch) -> TrainingEnd:
-        latest = self._journal.latest()
-        step = watch.run.step if watch.run else latest.step if latest else None
+    def step_of_latest(self) -> int | None:
+        """Returns its step; None without one, or where it is not known."""
+        latest = self.latest()
+        return latest.step if latest else None
+
+    def _end(self, start: int | None, steps: int | None, recorder: _Recorder) -> TrainingEnd:
+        latest, run = self._journal.latest(), recorder.run
+        step = run.step if run else latest.step if latest else None
         until = self._experiment.train_steps
         reached = until is not None and step is not None and step >= until
-        reason = watch.run.stop_reason if watch.run else None
-        if reason is None:
-            reason = "max_steps" if reached else "input ended"
-        if reason == "max_steps" and steps is not None and not reached:
-            reason = "steps"
         made = step - (start or 0) if step is not None else 0
+        reason = run.stop_reason if run else None
+        if reason is None:  # an estimator without our hooks does not say
+            whole = steps is not None and (step is None or made >= steps)
+            reason = "max_steps" if reached or whole or recorder.stop else "input ended"
+        if reason == "max_steps" and not reached:
+            reason = "asked by the schedule" if recorder.stop else "steps"
         return TrainingEnd(self._run_id, step, reason, latest.id if latest else None, made)
 
-    def finish(self, error: BaseException | None) -> None:
-        """Records how the training of the schedule ended; a signal or an error is not the end of training."""
-        if not self._run_id or not self._chief:
-            return
+    def finish(self, error: BaseException | None) -> TrainingEnd | None:
+        """Records how the training of the schedule ended; a signal or an error is not the end of training.
+
+        Returns:
+            The end; None where no training began.
+        """
+        if not self._run_id:
+            return None
         latest = self._journal.latest()
-        end = self._last or TrainingEnd(self._run_id, latest.step if latest else None, "nothing trained")
+        id_, step = (latest.id, latest.step) if latest else (None, None)
+        end = self._last or TrainingEnd(self._run_id, step, "nothing trained", id_)
+        end = replace(end, steps=self._made)
         if isinstance(error, StoppedBySignal):
             end = replace(end, reason="signal", over=False)
         elif error is not None:
-            end = replace(end, reason=one_line(error), over=False, step=latest.step if latest else None)
-        self._journal.log.append(
-            ev.TRAINING_ENDED,
-            run=self._run_id,
-            step=end.step,
-            reason=end.reason,
-            checkpoint=end.checkpoint,
-            steps=end.steps,
-            over=end.over,
-        )
+            end = replace(end, reason=one_line(error), over=False, step=step, checkpoint=id_)
+        if self._chief:
+            self._journal.log.append(ev.TRAINING_ENDED, **asdict(end))
         if self._heartbeat:
             self._heartbeat.beat(end.step, "ended")
+        return end
 
 
 class _Recorder:
@@ -177,11 +207,12 @@ class _Recorder:
         training: Training,
         watch: _Watch,
         before: Checkpoint | None,
-        until: int | None,
+        goal: int | None,
         on_save: OnSave | None,
     ) -> None:
-        self._training, self._watch, self._until, self._on_save = training, watch, until, on_save
+        self._training, self._watch, self._on_save = training, watch, on_save
         self._last = before
+        self.goal = goal
         self.stop = False
 
     @property
@@ -194,6 +225,11 @@ class _Recorder:
         """The step of the newest checkpoint."""
         return self._last.step if self._last else 0
 
+    @property
+    def run(self) -> Run | None:
+        """The run as the estimator showed it; None where it takes no hooks of ours."""
+        return self._watch.run
+
     def begin(self) -> None:
         """Nothing to do before the first step."""
 
@@ -202,26 +238,26 @@ class _Recorder:
 
     def after_save(self, session: Any, global_step: int) -> bool | None:
         """Records the save; True ends training."""
-        return self._saved(self._training.latest(), int(global_step))
+        step = int(global_step)
+        return self._saved(self._training.latest(), step, self.run.ending if self.run else self.goal == step)
 
     def end(self, session: Any, global_step: int) -> None:
         """Nothing to do at the end."""
 
-    def compare(self) -> None:
+    def compare(self, ending: bool) -> None:
         """Records a save that no listener was told of."""
         latest = self._training.latest()
         if latest is not None and (self._last is None or latest.id != self._last.id):
-            self._saved(latest, latest.step)
+            self._saved(latest, latest.step, ending)
 
-    def _saved(self, found: Checkpoint | None, step: int | None) -> bool | None:
+    def _saved(self, found: Checkpoint | None, step: int | None, ending: bool) -> bool | None:
         if found is None or not self._training.records:
             return None
         self._last = self._training.record(found.path, step)
-        ending = self._watch.run.ending if self._watch.run else self._until == step
-        if self._watch.signalled:
-            return True
-        if self._on_save is not None and not ending and self._on_save(self._last):
-            self.stop = True
+        if self._on_save is not None and not ending and not self._watch.signalled:
+            self.stop |= bool(self._on_save(self._last))
+        # Asked again: a signal may have come during an evaluation that took long.
+        self.stop = self._watch.stops(self.stop)
         return self.stop or None
 
 
@@ -240,15 +276,26 @@ class _Watch:
         """Whether a signal asked for the end."""
         return self._experiment.signalled is not None
 
+    def stops(self, asked: bool) -> bool:
+        """Asks for the end of training, where the schedule or a signal did, and says so."""
+        if self.run is not None and (self.signalled or asked):
+            self.run.request_stop("signal" if self.signalled else "asked by the schedule")
+        return self.signalled or asked
+
     def begin(self, run: Any) -> None:
-        """Lets hooks read the log."""
+        """Lets hooks read the log; one that waits looks at it again and again, and is to see a signal."""
         self.run = run
-        run.history_source = lambda: self._journal.history
+
+        def history() -> History:
+            self.stops(False)
+            return self._journal.history
+
+        run.history_source = history
+        self.stops(False)
 
     def after_steps(self, run: Run) -> None:
         """About once a second."""
-        if self.signalled:
-            run.request_stop("signal")
+        self.stops(False)
         now = run.clock.monotonic()
         if self._heartbeat and now - self._beaten >= BEAT_SECS:
             self._beaten = now
@@ -299,5 +346,8 @@ def _write_run_record(experiment: Experiment, run: str) -> None:
     }
     path = Path(experiment.model_dir) / LOG_DIR / "run.json"
     beside = path.with_suffix(".tmp")
-    beside.write_text(json.dumps(plain(record), indent=2, default=str) + "\n")
-    os.replace(beside, path)
+    try:
+        beside.write_text(json.dumps(plain(record), indent=2, default=str) + "\n")
+        os.replace(beside, path)
+    except OSError as error:
+        raise CannotWrite(f"{path}: the record of the run cannot be written ({error}); mend it") from error
