@@ -14,7 +14,7 @@ from expcore.calling import describe
 from expcore.cluster import RunConfig, default_schedule
 from expcore.errors import InvalidArgument, InvalidType, listing, nearest
 from expcore.experiment import Experiment
-from expcore.methods import ALIASES
+from expcore.methods import ALIASES, ScheduleMethods
 
 _LOG = logging.getLogger(__name__)
 
@@ -105,7 +105,7 @@ def _from_run_config(experiment_fn: Callable[..., Any], run_config: Any, hparams
         )
     if uid() != run_config.uid():
         mine, its = run_config.uid(), uid()
-        differ = [name for name in mine if mine[name] != its.get(name)]
+        differ = [name for name in mine if not isinstance(its, Mapping) or mine[name] != its.get(name)]
         raise ConfigNotUsed(
             f"the estimator's RunConfig differs in {listing(differ)} from the one given to the builder; the "
             "`RunConfig` instance is expected to be used by the estimator"
@@ -125,21 +125,35 @@ def _checked(experiment: Any) -> Experiment:
 def run_schedule(experiment: Experiment, schedule: str | None = None) -> Any:
     """Runs a schedule by name, or the default one of the task."""
     name = default_schedule(experiment.config) if schedule is None else schedule
+    experiment.plugins.start()  # schedules that a plugin works out at run time count as well
     installed = [c.name for c in experiment.plugins.catalogue("schedules")]
-    own = getattr(type(experiment), name, None) if name.isidentifier() and not name.startswith("_") else None
-    subclass_adds = own is not None and not hasattr(Experiment, name)
-    if (ALIASES.get(name, name) in installed and not subclass_adds) or ":" in name:
-        method = getattr(experiment, name, None)
-        return method() if callable(method) else experiment.run(name)
-    value = getattr(experiment, name, None) if subclass_adds or isinstance(own, property) else None
-    if value is None:
+    method = ALIASES.get(name, name)
+    if _added(experiment, name):
+        task = getattr(experiment, name)
+    elif hasattr(ScheduleMethods, method) and method in installed:
+        return getattr(experiment, name)()  # a subclass may have its own
+    elif method in installed or ":" in name:
+        return experiment.run(name)
+    elif isinstance(getattr(Experiment, name, None), property):
+        task = getattr(experiment, name)
+    else:
         raise InvalidArgument(
             f"Schedule references non-existent task {name!r}{nearest(name, installed)}; "
             f"installed schedules are {listing(sorted(set(installed)))}"
         )
-    if not callable(value):
+    if not callable(task):
         raise InvalidType(f"Schedule references non-callable member {name!r}; name a schedule")
-    return value()
+    return task()
+
+
+def _added(experiment: Experiment, name: str) -> bool:
+    """Whether a subclass or its object has a public member of this name that an Experiment has not."""
+    return (
+        not name.startswith("_")
+        and name not in ALIASES
+        and not hasattr(Experiment, name)
+        and hasattr(experiment, name)
+    )
 
 
 @contextmanager
@@ -157,7 +171,8 @@ def signals_interrupt(experiment: Experiment) -> Iterator[None]:
         experiment.interrupt(signum)
         signal.signal(signum, old[signal.Signals(signum)])
 
-    old = {s: signal.signal(s, interrupt) for s in SIGNALS}
+    # None stands for a handler that was not set from Python, and cannot be set again.
+    old = {s: signal.signal(s, interrupt) or signal.SIG_DFL for s in SIGNALS}
     try:
         yield
     finally:
