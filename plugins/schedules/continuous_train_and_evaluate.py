@@ -1,4 +1,4 @@
-"""The schedule ``continuous_train_and_evaluate``: trains and evaluates in turn, while a predicate allows it."""
+"""The schedule ``continuous_train_and_evaluate``: trains and evaluates in turn, while a predicate allows."""
 
 from __future__ import annotations
 
@@ -21,7 +21,8 @@ def continuous_train_and_evaluate(
 
     It never trains beyond ``train_steps``, and makes no iteration of no step. It ends at ``train_steps``,
     when the predicate says so, or when an iteration made no step because the input is empty. The data goes
-    on where the last iteration left it; input that ended begins anew.
+    on where the last iteration left it; input that ended begins anew. What a crash kept from the exporters
+    is exported first.
 
     Args:
         experiment: what is trained and evaluated.
@@ -35,6 +36,7 @@ def continuous_train_and_evaluate(
         InvalidArgument: the predicate is not callable.
     """
     check_predicate("continuous_eval_predicate_fn", continuous_eval_predicate_fn)
+    experiment.export_missed()
     result: Any = None
     exports: list[Any] = []
     last: Checkpoint | None = None
@@ -44,15 +46,15 @@ def continuous_train_and_evaluate(
     ):
         steps = _next_steps(experiment)
         if steps == 0:
-            _LOG.info("step %s reaches train_steps, no iteration is made", experiment.train_steps)
+            _LOG.info("train_steps %s are reached, no iteration is made", experiment.train_steps)
             break
         end = experiment.train_pass(steps=steps)
         if end.steps == 0 and end.step is not None:
             _LOG.info("an iteration made no step (%s); the schedule ends", end.reason)
             break
         last = experiment.latest_checkpoint()
-        final = _next_steps(experiment) == 0
         result = experiment.evaluate_pass(last.path if last else None)
+        final = _next_steps(experiment) == 0
         exports = experiment.export_pass(result, last.path if last else None, final=final)
     if last is not None and not final:
         exports = experiment.export_pass(result, last.path, final=True)
@@ -63,7 +65,13 @@ def _next_steps(experiment: Experiment) -> int:
     """Steps of the next iteration; 0 where training is complete."""
     until, n = experiment.train_steps, experiment.train_steps_per_iteration
     n = n if n is not None else max(1, until // 10) if until else DEFAULT_ITERATION
-    if until is None:
-        return n
+    return n if until is None else max(0, min(n, until - _reached(experiment)))
+
+
+def _reached(experiment: Experiment) -> int:
+    """The step of the newest checkpoint; its recorded evaluation tells it where its path does not."""
     latest = experiment.latest_checkpoint()
-    return max(0, min(n, until - ((latest.step if latest else None) or 0)))
+    if latest is None or latest.step is not None:
+        return (latest and latest.step) or 0
+    recorded = experiment.history.evaluated(latest)
+    return recorded.step if recorded else 0

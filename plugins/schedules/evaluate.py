@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from expcore.checks import check_secs
 from expcore.experiment import Experiment
 
 
@@ -19,10 +20,12 @@ def evaluate(experiment: Experiment, delay_secs: float | None = None, name: str 
         The metrics with ``global_step``.
 
     Raises:
-        InvalidArgument: ``name`` together with a mapping of evaluation sets.
+        InvalidArgument: ``name`` together with a mapping of evaluation sets, or ``delay_secs`` is not
+            seconds of 0 or more.
         NotTrained: there is no checkpoint (from the estimator).
     """
     experiment.check_eval_name(name)
     secs = experiment.eval_delay_secs if delay_secs is None else delay_secs
+    check_secs("delay_secs", secs)
     experiment.wait(secs, "before the evaluation")
     return experiment.evaluate_pass(name=name)

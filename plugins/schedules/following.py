@@ -6,10 +6,11 @@ import logging
 from typing import Any
 
 from expcore.calling import ask_predicate, check_predicate
+from expcore.checks import check_secs
 from expcore.errors import InvalidArgument, NoNews
 from expcore.experiment import Experiment
 from expcore.heartbeat import TrainingWatch
-from expcore.types import Checkpoint, Predicate
+from expcore.types import Checkpoint, Predicate, TrainingEnd
 
 _LOG = logging.getLogger(__name__)
 
@@ -43,13 +44,12 @@ class Follower:
                 "checkpoint; leave one of them out"
             )
         throttle = experiment.continuous_eval_throttle_secs if throttle_secs is None else throttle_secs
-        for option, secs in (("throttle_delay_secs", throttle), ("timeout_secs", timeout_secs or 0)):
-            if not secs >= 0:
-                raise InvalidArgument(f"{option} is {secs!r}; it must be seconds, 0 or more")
+        check_secs("throttle_delay_secs", throttle)
+        check_secs("timeout_secs", 0 if timeout_secs is None else timeout_secs)
         self._experiment = experiment
         self._throttle = throttle
         self._only_once, self._backlog = only_once, backlog
-        self._predicate, self._name, self._on_train_data = predicate, name, on_train_data
+        self._predicate, self._name, self._on_train_data = predicate, name or None, on_train_data
         self._timeout = timeout_secs
         self._given_up: set[str] = set()
         self._seen: set[str] = set()
@@ -60,29 +60,48 @@ class Follower:
     def run(self, delay_secs: float | None) -> Any:
         """Waits, then evaluates round by round until there is an end."""
         experiment, clock = self._experiment, self._experiment.clock
-        experiment.wait(
-            experiment.eval_delay_secs if delay_secs is None else delay_secs, "before the first evaluation"
-        )
+        delay = experiment.eval_delay_secs if delay_secs is None else delay_secs
+        check_secs("delay_secs", delay)
+        # Watched from here on: a training that ends during the delay was seen alive as well.
         self._watch = TrainingWatch(experiment.model_dir, experiment.history)
+        experiment.wait(delay, "before the first evaluation")
+        if not self._on_train_data:
+            experiment.export_missed()
         self._news_at, self._warned_at = clock.monotonic(), 0.0
         result: Any = None
-        while self._goes_on(result) and not self._complete(result):
+        ended = False
+        while self._goes_on(result) and not self._complete(result) and not ended:
             began = clock.monotonic()
             # Asked before the checkpoints are listed: what is listed after the end is all there will be.
-            over = self._watch.over(experiment.history, experiment.train_steps)
-            checkpoint = self._next()
-            result = self._evaluate(checkpoint, last=over is not None) if checkpoint else {}
-            if result:
-                continue_at = began + self._throttle
-            elif over is not None and self._next() is None:
-                _LOG.info("training ended (%s) and its last checkpoint is evaluated", over.reason)
-                break
-            else:
-                self._idle(checkpoint)
-                continue_at = max(began + self._throttle, clock.monotonic() + IDLE_SECS)
-            self._throttled(continue_at)
+            over = self._over()
+            result = self._round(last=over is not None)
+            ended = self._ended(result, over)
+            if not ended:
+                self._throttled(began + self._throttle, over, idle=not result)
         self._export_finally()
         return self._last_result
+
+    def _over(self) -> TrainingEnd | None:
+        return self._watch.over(self._experiment.history, self._experiment.train_steps)
+
+    def _round(self, last: bool) -> Any:
+        """Evaluates the first open checkpoint that can be had; an empty result where there is none."""
+        claimed: Checkpoint | None = None
+        for checkpoint in self._open_ones():
+            result = self._evaluate(checkpoint, last)
+            if result:
+                return result
+            claimed = None if checkpoint.id in self._given_up else checkpoint
+        self._idle(claimed)
+        return {}
+
+    def _ended(self, result: Any, over: TrainingEnd | None) -> bool:
+        """Whether there will be nothing more to evaluate."""
+        if over is not None and not (self._only_once and self._open_ones()):
+            _LOG.info("training ended (%s) and its last checkpoint is evaluated", over.reason)
+            return True
+        # Where another process evaluated the last one, no result of this round tells.
+        return not result and self._only_once and not self._open_ones() and self._complete(self._last_result)
 
     def _goes_on(self, result: Any) -> bool:
         path = self._last.path if self._last else None
@@ -97,20 +116,19 @@ class Follower:
             return True
         return False
 
-    def _next(self) -> Checkpoint | None:
-        """The checkpoint to evaluate now."""
+    def _open_ones(self) -> list[Checkpoint]:
+        """The checkpoints to evaluate now, oldest first."""
         experiment = self._experiment
         newest = experiment.latest_checkpoint()
         if newest is not None and newest.id not in self._seen:
             self._seen.add(newest.id)
             self._news_at = experiment.clock.monotonic()
+        candidates = [newest] if newest is not None else []
         if not self._only_once:
-            return newest
+            return candidates
         if self._backlog == "all":
             candidates = experiment.checkpoints()
-        else:
-            candidates = [newest] if newest is not None else []
-        return next((c for c in candidates if self._open(c)), None)
+        return [c for c in candidates if self._open(c)]
 
     def _open(self, checkpoint: Checkpoint) -> bool:
         """Whether nobody has evaluated a checkpoint yet; takes over the result of another."""
@@ -128,8 +146,13 @@ class Follower:
             checkpoint.path, name=self._name, on_train_data=self._on_train_data, once=self._only_once
         )
         if not result:
-            reasons = {s.reason for s in experiment.history.skips if s.checkpoint == checkpoint.id}
-            if reasons & {"vanished", "corrupt"}:
+            reasons = {
+                skip.reason
+                for skip in experiment.history.skips
+                if (skip.what, skip.checkpoint) == ("evaluation", checkpoint.id)
+            }
+            # One that gave no metrics gives none the next time either.
+            if self._only_once and (result is not None or reasons & {"vanished", "corrupt"}):
                 self._given_up.add(checkpoint.id)
             return {}
         self._last, self._last_result = checkpoint, result
@@ -167,11 +190,15 @@ class Follower:
             else:
                 _LOG.info("no new checkpoint since %s", self._last.path)
 
-    def _throttled(self, until: float) -> None:
+    def _throttled(self, until: float, over: TrainingEnd | None, idle: bool) -> None:
         """Waits, but not when training has ended: the last checkpoint is evaluated whatever the throttle."""
-        experiment = self._experiment
-        while (left := until - experiment.clock.monotonic()) > 0:
-            experiment.wait(min(left, POLL_SECS))
-            over = self._watch.over(experiment.history, experiment.train_steps)
-            if over is not None and self._next() is not None:
+        experiment, clock = self._experiment, self._experiment.clock
+        if idle:
+            until = max(until, clock.monotonic() + IDLE_SECS)
+            if self._timeout is not None:
+                until = min(until, self._news_at + self._timeout)
+        while (left := until - clock.monotonic()) > 0:
+            # After the end only another process's evaluation is waited for, in the usual rhythm.
+            if not (idle and over is not None) and self._over() is not None:
                 return
+            experiment.wait(min(left, POLL_SECS))

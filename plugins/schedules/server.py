@@ -41,8 +41,8 @@ def start_server(config: Any) -> Any:
     missing = [name for name, value in found.items() if (value is None if name == "task_id" else not value)]
     if missing:
         raise InvalidArgument(
-            f"the config lacks {listing(missing)}: a server needs cluster_spec, task_type, master and task_id; "
-            "set them in RunConfig or set the TF_CONFIG environment variable"
+            f"the config lacks {listing(missing)}: a server needs cluster_spec, task_type, master and "
+            "task_id; set them in RunConfig or set the TF_CONFIG environment variable"
         )
     cluster: Mapping[str, Sequence[str]] = found["cluster_spec"]
     address = cluster[found["task_type"]][found["task_id"]]

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+from expcore_plugins.schedules.server import start_server
+
+from expcore.checks import check_secs
 from expcore.cluster import config_value, delay_secs_for, global_step_to_wait_for
 from expcore.errors import InvalidArgument
 from expcore.experiment import Experiment
-from expcore_plugins.schedules.server import start_server
 
 
 def train(experiment: Experiment, delay_secs: float | None = None) -> Any:
@@ -27,22 +29,24 @@ def train(experiment: Experiment, delay_secs: float | None = None) -> Any:
 
     Raises:
         InvalidArgument: ``delay_workers_by_global_step`` under a synchronous strategy, where a worker would
-            wait for itself.
+            wait for itself; ``delay_secs`` is not seconds of 0 or more; a server lacks a setting.
+        ServerUnavailable: a server that the config asks for cannot be started, or is not allowed here.
     """
+    check_secs("delay_secs", 0 if delay_secs is None else delay_secs)
     began = experiment.clock.monotonic()
     synchronous = config_value(experiment.config, "train_distribute") is not None
     if synchronous and experiment.delay_workers_by_global_step:
         raise InvalidArgument(
-            "delay_workers_by_global_step=True: under a synchronous strategy every step needs every worker, so "
-            "one that waits for a global step waits for itself; leave it False"
+            "delay_workers_by_global_step=True: under a synchronous strategy every step needs every worker, "
+            "so one that waits for a global step waits for itself; leave it False"
         )
     if config_value(experiment.config, "start_server"):
         start_server(experiment.config)
     task_id = config_value(experiment.config, "task_id") or 0
     hooks = []
     if delay_secs is None and experiment.delay_workers_by_global_step:
-        step = global_step_to_wait_for(task_id)
-        hooks = [experiment.plugins.create("hooks", "global_step_waiter", wait_until_step=step)]
+        if step := global_step_to_wait_for(task_id):
+            hooks = [experiment.plugins.create("hooks", "global_step_waiter", wait_until_step=step)]
     elif delay_secs is None:
         delay_secs = 0 if synchronous else delay_secs_for(task_id)
     experiment.wait((delay_secs or 0) - (experiment.clock.monotonic() - began), "before training starts")

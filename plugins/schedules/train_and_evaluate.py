@@ -21,7 +21,7 @@ def train_and_evaluate(experiment: Experiment) -> tuple[Any, list[Any]]:
     checkpoints and ``eval_every_n_steps`` is more than 1, a checkpoint is saved every so many steps. The
     last checkpoint is evaluated once, after training, and exported as the final one; if it was evaluated
     already (training had ended on it, or was complete before), its recorded result goes through the
-    exporters as the final one.
+    exporters as the final one. What a crash kept from the exporters is exported first.
 
     Args:
         experiment: what is trained and evaluated.
@@ -36,6 +36,7 @@ def train_and_evaluate(experiment: Experiment) -> tuple[Any, list[Any]]:
             result = experiment.evaluate_pass(checkpoint.path)
             experiment.export_pass(result, checkpoint.path)
 
+    experiment.export_missed()
     end = experiment.train_pass(on_save=evaluate_if_due, save_every=_rhythm(experiment))
     last = experiment.latest_checkpoint()
     recorded = experiment.history.evaluated(last) if last is not None else None
