@@ -29,6 +29,7 @@ def restored_model(estimator: Any, checkpoint_path: str | None, subject: str) ->
 
     Raises:
         InvalidType: the estimator has no ``restored``, or its model is not a ``keras.Model``.
+        InvalidArgument: the model was never built or called.
     """
     if not callable(getattr(estimator, "restored", None)):
         raise InvalidType(
@@ -43,6 +44,10 @@ def restored_model(estimator: Any, checkpoint_path: str | None, subject: str) ->
                 f"{subject}: the model of {describe(type(estimator))} is a {describe(type(model))}; "
                 "a keras.Model is needed; use another format"
             )
+        if not model.built:
+            model(
+                _inputs(model, subject)
+            )  # built from its config it has variables, but is not marked as built
         yield model
 
 
@@ -152,7 +157,7 @@ def _inputs(model: Any, subject: str) -> Any:
 
     if getattr(model, "inputs", None):
         return model.inputs[0] if isinstance(model, keras.Sequential) else model.input
-    shapes = (model.get_build_config() or {}).get("input_shape") if model.built else None
+    shapes = (model.get_build_config() or {}).get("input_shape")
     if shapes is None:
         raise InvalidArgument(
             f"{subject}: the inputs of model {model.name!r} are unknown, it was never called; "

@@ -15,7 +15,10 @@ from expcore_plugins.exporters.latest import Latest
 from expcore.errors import InvalidArgument, InvalidType, NotTrained
 from expcore.testing.clock import VirtualClock
 
-pytestmark = pytest.mark.tf
+pytestmark = [
+    pytest.mark.tf,
+    pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept a copy:DeprecationWarning"),
+]
 
 BATCH = np.arange(20, dtype="float32").reshape(5, 4)
 
