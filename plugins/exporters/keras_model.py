@@ -45,9 +45,7 @@ def restored_model(estimator: Any, checkpoint_path: str | None, subject: str) ->
                 "a keras.Model is needed; use another format"
             )
         if not model.built:
-            model(
-                _inputs(model, subject)
-            )  # built from its config it has variables, but is not marked as built
+            model(_inputs(model, subject))  # from its build config it has variables, but is not marked so
         yield model
 
 
