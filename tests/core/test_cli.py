@@ -426,8 +426,9 @@ def test_the_log_goes_to_stderr_from_the_level_asked_for(tmp_path, args, words):
     assert "from" not in result.stdout
 
 
-def test_logging_is_afterwards_as_it_was():
+def test_logging_is_afterwards_as_it_was(monkeypatch):
     logger = logging.getLogger("expcore")
+    monkeypatch.setattr(logger, "propagate", True)
     before = (list(logger.handlers), logger.level, logger.propagate)
     with logging_to_stderr(logging.DEBUG):
         assert len(logger.handlers) == len(before[0]) + 1
@@ -466,8 +467,8 @@ class Trained:
     ("result", "line"),
     [
         (
-            ({"loss": 0.123456, "accuracy": 1.0, "global_step": 9, "n": 3}, ["m/export/best/1", None]),
-            "done; step 9: loss=0.1235, accuracy=1, n=3; exported m/export/best/1; everything is in m",
+            ({"loss": 0.123456, "accuracy": 1.0, "global_step": 9, "n": 123456}, ["m/export/best/1", None]),
+            "done; step 9: loss=0.1235, accuracy=1, n=123456; exported m/export/best/1; everything is in m",
         ),
         ({"loss": 1234567.8}, "done; loss=1.235e+06; everything is in m"),
         ((None, []), "done; everything is in m"),
@@ -527,10 +528,14 @@ def test_broken_plugins_leave_the_meta_commands_at_work_even_where_strict(tmp_pa
             },
         )
     (info / "entry_points.txt").write_text("[expcore.hooks]\nno equals sign\n")
-    env = {**os.environ, "PYTHONPATH": str(tmp_path), "EXPCORE_STRICT_PLUGINS": "1"}
+    env = {
+        **os.environ,
+        "PYTHONPATH": os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")]),
+        "EXPCORE_STRICT_PLUGINS": "1",
+    }
     for args in (["--version"], ["--help"], ["plugins", "list"]):
         done = subprocess.run(
-            [sys.executable, "-c", "from expcore.cli import main; main()", *args],
+            [sys.executable, "-P", "-c", "from expcore.cli import main; main()", *args],
             env=env,
             capture_output=True,
             text=True,
@@ -567,7 +572,9 @@ def test_meta_commands_import_nothing_heavy_and_no_plugin(args):
         "heavy = {'tensorflow', 'keras', 'numpy', 'pydantic', 'yaml', 'tqdm', 'expcore_plugins'}\n"
         "print('HEAVY', sorted(heavy & set(sys.modules)))\n"
     )
-    done = subprocess.run([sys.executable, "-c", code, *args], capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-P", "-c", code, *args], capture_output=True, text=True, check=True
+    )
     assert done.stdout.splitlines()[-1] == "HEAVY []", done.stderr
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import sys
+import types
 
 import pytest
 
@@ -420,6 +421,17 @@ def test_statuses_show_active_shadowed_blocked_broken_and_conflict(broken):
     assert [r.status for r in box.host.statuses("exporter")] == ["active", "shadowed"]
     box.add("exporters", "best", Others, dist="b")
     assert [r.status for r in box.host.statuses("exporters")] == ["conflict", "conflict", "shadowed"]
+
+
+def test_a_module_made_by_hand_is_not_taken_for_broken(tmp_path, monkeypatch):
+    fake_distribution(tmp_path, "by-hand", "1", {"expcore.hooks": {"h": "by_hand_mod:Hook"}})
+    monkeypatch.syspath_prepend(tmp_path)
+    module = types.ModuleType("by_hand_mod")
+    module.Hook = Theirs
+    monkeypatch.setitem(sys.modules, "by_hand_mod", module)
+    host = PluginHost(environ={})
+    assert [r.status for r in host.statuses("hooks") if r.name == "h"] == ["active"]
+    assert host.load("hooks", "h") is Theirs
 
 
 def test_statuses_of_one_kind_are_only_that_kind():

@@ -144,21 +144,23 @@ def test_a_distribution_without_a_name_is_a_failure_and_the_others_are_there():
         host.load("hooks", "h")
 
 
-def test_versions_are_read_when_they_are_asked_for():
+def test_versions_are_read_when_they_are_asked_for_and_once():
+    read = []
+
     class Dist:
         name = "d"
 
         @property
         def version(self):
-            raise AssertionError("the version was read")
+            read.append("version")
+            return "1"
 
     class Point:
         group, name, value, module, dist = "expcore.hooks", "h", "m:x", "m", Dist()
 
     (entry,) = discover([Point()])
-    assert entry.key == "d:hooks/h"
-    with pytest.raises(AssertionError):
-        assert entry.provider
+    assert (entry.key, read) == ("d:hooks/h", [])
+    assert (entry.provider, entry.provider, read) == ("d 1", "d 1", ["version"])
 
 
 def test_nothing_is_read_before_first_need(monkeypatch):

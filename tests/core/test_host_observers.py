@@ -299,6 +299,17 @@ def test_a_plugin_may_ask_the_host_for_components_while_it_is_made():
     assert found == [dict]
 
 
+def test_a_plugin_that_asks_for_an_unknown_component_while_it_is_made_is_told_so():
+    box = PluginSandbox()
+
+    class Lost:
+        def __init__(self):
+            box.host.load("hooks", "nowhere")
+
+    box.add("plugins", "lost", Lost).host.start()
+    assert [type(f.error) for f in box.host.failures] == [UnknownComponent]
+
+
 # --- the contract -------------------------------------------------------------------------------------
 
 
@@ -526,6 +537,7 @@ def test_a_catalogue_that_fails_is_one_line_and_hurts_nobody_else(answer, caplog
     host = host_of(provider(answer), provider({"good": dict}))
     assert host.load("exporters", "good") is dict
     host.start()
+    host.register(observer())  # makes the host ask everybody again
     host.catalogue("exporters")
     assert len([m for m in caplog.messages if "plugins/o0 (dist-0 0.0): catalogue failed" in m]) == 1
     assert [f.phase for f in host.failures] == ["catalogue"]
