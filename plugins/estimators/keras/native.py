@@ -179,13 +179,7 @@ def _checked(model: Any, subject: str) -> Any:
 
 
 def _rebuilt(model: Any) -> Any:
-    import keras
-
-    try:
-        copied = keras.models.clone_model(model)
-    except Exception as first:  # models of classes that clone_model does not know have from_config
-        _LOG.debug("clone_model cannot copy %r, trying from_config: %s", model.name, one_line(first))
-        copied = type(model).from_config(model.get_config())
+    copied = _cloned(model)
     if model.built and not copied.built:
         copied.build_from_config(model.get_build_config())
     copied.compile_from_config(model.get_compile_config())
@@ -195,3 +189,16 @@ def _rebuilt(model: Any) -> Any:
     for mine, other in zip(ours, theirs, strict=True):
         other.assign(mine)
     return copied
+
+
+def _cloned(model: Any) -> Any:
+    """The same layers once more; clone_model knows unregistered ones, from_config subclasses of models."""
+    import keras
+
+    try:
+        copied = keras.models.clone_model(model)
+    except Exception as error:
+        _LOG.debug("clone_model cannot copy %r, trying from_config: %s", model.name, one_line(error))
+        copied = None
+    # clone_model may give a plain Sequential, without the overrides of the class.
+    return copied if type(copied) is type(model) else type(model).from_config(model.get_config())
