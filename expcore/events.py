@@ -30,6 +30,16 @@ EXPORTED = "exported"
 SKIPPED = "skipped"
 FAILED = "failed"
 
+# What a line of a kind must say to be of use; without it the line is damaged, or of a schema to come.
+_NEEDED: Mapping[str, frozenset[str]] = {
+    TRAINING_STARTED: frozenset({"run", "generation"}),
+    TRAINING_ENDED: frozenset({"run", "reason"}),
+    SAVED: frozenset({"path"}),
+    EVALUATED: frozenset({"step", "metrics"}),
+    EXPORTED: frozenset({"exporter"}),
+    SKIPPED: frozenset({"what", "reason"}),
+}
+
 
 @dataclass(frozen=True)
 class Event:
@@ -38,7 +48,7 @@ class Event:
     Attributes:
         kind: one of the constants of this module; others are kept and ignored.
         file: the log's name without directory and suffix: ``events-<task>-<id>-<random>``.
-        seq: number of the line in its file, from 0.
+        seq: its number in its file, from 0; one that could not be written leaves a gap.
         time: the writer's wall clock in seconds; for people and for ties, never to order machines.
         elapsed: seconds since the writer's first event.
         data: what the kind says.
@@ -65,8 +75,13 @@ def plain(value: Any) -> Any:
         return [plain(v) for v in value]
     if isinstance(value, bytes):
         return value.decode(errors="replace")
-    if value is None or isinstance(value, str | bool | int | float):
+    if value is None or isinstance(value, bool):
         return value
+    # NumPy's float64 and its like are floats too, but write themselves in their own way.
+    if isinstance(value, str):
+        return str.__str__(value)
+    if isinstance(value, int | float):
+        return int(value) if isinstance(value, int) else float(value)
     for convert in ("numpy", "tolist"):
         method = getattr(value, convert, None)
         if callable(method):
@@ -86,7 +101,10 @@ def _encode(value: Any) -> Any:
 
 
 def _decode(value: dict[str, Any]) -> Any:
-    return float(value["$float"]) if set(value) == {"$float"} else value
+    return float(value["$float"]) if value in _FLOATS else value
+
+
+_FLOATS = tuple({"$float": text} for text in ("nan", "inf", "-inf"))
 
 
 class EventLog:
@@ -144,11 +162,13 @@ class EventLog:
             ),
             allow_nan=False,
         )
+        # A line that a full disk cut is closed first, so that it alone is lost.
+        text = (("\n" if self._torn else "") + line + "\n").encode()
+        # Noted before: what fails below may have been written in part, or even whole.
+        self._torn, self._seq = True, self._seq + 1
         try:
-            # A line that a full disk cut is closed first, so that it alone is lost.
             with file.open("ab") as out:
-                out.write((("\n" if self._torn else "") + line + "\n").encode())
-                self._torn = True
+                out.write(text)
                 out.flush()
                 os.fsync(out.fileno())
         except OSError as error:
@@ -156,7 +176,6 @@ class EventLog:
                 f"{file}: the log cannot be written ({error}); free space or mend it"
             ) from error
         self._torn = False
-        self._seq += 1
         return event
 
     def _open(self) -> Path:
@@ -214,7 +233,7 @@ class LogReader:
         try:
             data = json.loads(line, object_hook=_decode)
             version, kind = int(data.pop("v")), str(data.pop("event"))
-            event = Event(
+            event: Event | None = Event(
                 kind,
                 path.stem,
                 int(data.pop("seq")),
@@ -222,15 +241,16 @@ class LogReader:
                 float(data.pop("elapsed")),
                 data,
             )
-        except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
-            if line.strip():
-                self._warn(path, "has a damaged line, which is left out")
-            return
+        except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError):
+            version, event = SCHEMA, None
         if version > SCHEMA:
             self._warn(
                 path, f"was written by a newer expcore (schema {version}); what is unknown is left out"
             )
-        self._events.append(event)
+        if event is not None and _NEEDED.get(event.kind, frozenset()) <= event.data.keys():
+            self._events.append(event)
+        elif line.strip():
+            self._warn(path, "has a damaged line, which is left out")
 
     def _warn(self, path: Path, what: str) -> None:
         if path not in self._warned:
