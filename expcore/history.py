@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import os
 import re
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -24,12 +26,14 @@ def fingerprint(path: str) -> list[int]:
     size = newest = 0
     try:
         with os.scandir(parent or ".") as entries:
-            for entry in entries:
-                if entry.name == base or entry.name.startswith(base + "."):
-                    stat = entry.stat()
-                    size, newest = size + stat.st_size, max(newest, stat.st_mtime_ns)
+            found = [e for e in entries if e.name == base or e.name.startswith(base + ".")]
     except OSError:
-        return [0, 0]
+        found = []
+    for entry in found:
+        # A file may be deleted or renamed while this looks; what stays still counts.
+        with suppress(OSError):
+            stat = entry.stat()
+            size, newest = size + stat.st_size, max(newest, stat.st_mtime_ns)
     return [size, newest]
 
 
@@ -69,7 +73,7 @@ class History:
     """The record of a model directory (``expcore.types.History`` says what plugins may use).
 
     Args:
-        events: of all logs, in any order between files.
+        events: of all logs; in order within a file, in any order between files.
         model_dir: where relative paths lie.
         seconds: how long this task has been at work.
         checkpoint: the checkpoint in hand, or None.
@@ -91,9 +95,18 @@ class History:
         """Returns the same history with another checkpoint in hand."""
         return History(self._events, self._model_dir, self.seconds, checkpoint)
 
+    @cached_property
+    def _ordered(self) -> tuple[Event, ...]:
+        """All events; neither the order of files nor a clock that was set back changes their order."""
+        newest: dict[str, float] = {}
+        timed: list[tuple[float, str, int, Event]] = []
+        for event in self._events:
+            newest[event.file] = max(event.time, newest.get(event.file, event.time))
+            timed.append((newest[event.file], event.file, event.seq, event))
+        return tuple(t[-1] for t in sorted(timed, key=lambda t: t[:-1]))
+
     def _of(self, kind: str) -> list[Event]:
-        """Events of a kind in an order that does not hang on the order of files."""
-        return sorted((e for e in self._events if e.kind == kind), key=lambda e: (e.time, e.file, e.seq))
+        return [e for e in self._ordered if e.kind == kind]
 
     def _path(self, data: Any) -> str:
         path = str(data["path"])
@@ -136,29 +149,30 @@ class History:
         """Returns which checkpoint the files at a path are now.
 
         The save event with this path whose files had this size and time; the newest one of this path where
-        times were lost by copying; else an unrecorded checkpoint, known by path, size and time.
+        times were lost by copying, or whose files are gone; else an unrecorded checkpoint, known by path,
+        size and time.
         """
         now = tuple(fingerprint(path))
         same = [s for s in self._saves if _same_path(s.checkpoint.path, path)]
         exact = [s for s in same if s.print == now]
-        sized = [s for s in same if s.print[0] == now[0]]
+        sized = [s for s in same if now[0] in (0, s.print[0])]
         if exact or sized:
             return replace((exact or sized)[-1].checkpoint, path=path)
         step = _STEP.search(path)
         short, _ = shorten(path, self._model_dir)
         return Checkpoint(f"{short}:{now[0]}:{now[1]}", path, int(step.group(1)) if step else None)
 
-    def _order(self, evaluation: Evaluation) -> tuple[int, int, str]:
-        """Order by save; an unrecorded checkpoint stands after the last save of a lower step."""
+    def _order(self, evaluation: Evaluation) -> tuple[int, int, float, str]:
+        """Order by save; an unrecorded checkpoint stands after the saves up to its step."""
         place = self._places.get(evaluation.checkpoint or "")
         if place is not None:
             return place
         lower = [s.generation for s in self._saves if (s.checkpoint.step or 0) <= evaluation.step]
-        return (max(lower, default=0), evaluation.step, evaluation.checkpoint or "")
+        return (max(lower, default=0), evaluation.step, math.inf, evaluation.checkpoint or "")
 
     @cached_property
-    def _places(self) -> dict[str, tuple[int, int, str]]:
-        return {s.checkpoint.id: (s.generation, s.checkpoint.step or 0, s.checkpoint.id) for s in self._saves}
+    def _places(self) -> dict[str, tuple[int, int, float, str]]:
+        return {s.checkpoint.id: (*s.order, s.checkpoint.id) for s in self._saves}
 
     def _evaluated(self, source: str) -> tuple[Evaluation, ...]:
         """One result a checkpoint: of each metric the first recorded value, the plain evaluation's first."""
