@@ -133,7 +133,10 @@ def expcore_after_schedule(experiment: Any, schedule: str, result: Any) -> None:
 
 @hookspec
 def expcore_after_train(experiment: Any, end: TrainingEnd) -> None:
-    """Called once a ``run`` that trained, in the trainer: last global step, reason, last checkpoint."""
+    """Called once a ``run`` that trained and did not fail, in the trainer, also where a signal ended it.
+
+    ``end`` has the last global step, the reason, the last checkpoint, and whether training is ``over``.
+    """
 
 
 @hookspec
