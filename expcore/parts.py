@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from expcore.calling import describe
+from expcore.calling import describe_type
 from expcore.host import PluginHost
 from expcore.types import Clock, EvalInputFn, InputFn
 
@@ -129,7 +129,7 @@ class Parts:
     def describe(self) -> dict[str, Any]:
         """Returns what it is made of, for the record: numbers as they are, objects by their names."""
         return {
-            "estimator": describe(type(self._estimator)),
+            "estimator": describe_type(type(self._estimator)),
             "model_dir": self.model_dir,
             "train_steps": self._train_steps,
             "eval_steps": self._eval_steps,
@@ -137,7 +137,7 @@ class Parts:
             "train_steps_per_iteration": self._train_steps_per_iteration,
             "continuous_eval_throttle_secs": self._continuous_eval_throttle_secs,
             "eval_sets": list(self.eval_sets),
-            "train_hooks": [describe(type(hook)) for hook in self._train_hooks],
-            "eval_hooks": [describe(type(hook)) for hook in self._eval_hooks],
-            "exporters": {e.name: describe(type(e)) for e in self._export_strategies},
+            "train_hooks": [describe_type(type(hook)) for hook in self._train_hooks],
+            "eval_hooks": [describe_type(type(hook)) for hook in self._eval_hooks],
+            "exporters": {e.name: describe_type(type(e)) for e in self._export_strategies},
         }
