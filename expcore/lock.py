@@ -17,6 +17,17 @@ from expcore.owner import Owner
 
 _LOG = logging.getLogger(__name__)
 
+_held: set[int] = set()
+
+
+def _let_go() -> None:
+    while _held:
+        os.close(_held.pop())
+
+
+# A data worker forked while training would otherwise hold the lock beyond its trainer's death.
+os.register_at_fork(after_in_child=_let_go)
+
 
 @contextmanager
 def trainer_lock(model_dir: str) -> Iterator[None]:
@@ -24,7 +35,7 @@ def trainer_lock(model_dir: str) -> Iterator[None]:
 
     Raises:
         Locked: another process trains in this directory; the message names it.
-        CannotWrite: the lock file cannot be made.
+        CannotWrite: the lock file cannot be made or written.
     """
     path = Path(model_dir) / LOG_DIR / "lock"
     try:
@@ -32,11 +43,14 @@ def trainer_lock(model_dir: str) -> Iterator[None]:
         file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
     except OSError as error:
         raise CannotWrite(f"{path}: the lock cannot be made ({error}); mend its permissions") from error
+    _held.add(file)
     try:
         _take(file, path, model_dir)
         yield
     finally:
-        os.close(file)
+        if file in _held:
+            _held.remove(file)
+            os.close(file)
 
 
 def _take(file: int, path: Path, model_dir: str) -> None:
@@ -50,8 +64,11 @@ def _take(file: int, path: Path, model_dir: str) -> None:
             ) from error
         _LOG.warning("%s: this file system has no locks (%s); see that no second trainer starts", path, error)
         return
-    os.ftruncate(file, 0)
-    os.pwrite(file, json.dumps(Owner.current().to_dict()).encode(), 0)
+    try:
+        os.ftruncate(file, 0)
+        os.pwrite(file, json.dumps(Owner.current().to_dict()).encode(), 0)
+    except OSError as error:
+        raise CannotWrite(f"{path}: the lock cannot be written ({error}); free space or mend it") from error
 
 
 def _holder(path: Path) -> str:
