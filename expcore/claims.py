@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import json
 import os
 import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any, TextIO
 
 from expcore.errors import CannotWrite
 from expcore.events import LOG_DIR
@@ -17,7 +21,7 @@ MIN_EXPIRY_SECS = 600.0
 
 
 class Claims:
-    """The claims of one process.
+    """The claims of one evaluator; a process may have several.
 
     A claim is a file made exclusively. It expires when its process is seen to be dead (same machine), or
     when this process has watched it unchanged for ``expiry`` seconds by its own clock.
@@ -31,17 +35,19 @@ class Claims:
         self._dir = Path(model_dir) / LOG_DIR / "claims"
         self._clock = clock
         self._token = secrets.token_hex(8)
+        self._taken = 0
         self._seen: dict[str, float] = {}
 
     def _path(self, subject: str) -> Path:
         return self._dir / f"{hashlib.sha256(subject.encode()).hexdigest()[:32]}.json"
 
     def take(self, subject: str, expiry: float) -> bool:
-        """Claims a subject; False where another holds it.
+        """Claims a subject; False where another holds it. What is held already may be taken again.
 
         Args:
             subject: what is claimed, such as a checkpoint's id and the evaluation's name.
-            expiry: seconds after which an unchanged claim of another machine is taken over.
+            expiry: seconds after which an unchanged claim of another machine is taken over; at least
+                ``MIN_EXPIRY_SECS`` count.
 
         Raises:
             CannotWrite: the claim cannot be written.
@@ -49,47 +55,107 @@ class Claims:
         path = self._path(subject)
         if self._make(path):
             return True
-        if not self._expired(path, max(expiry, MIN_EXPIRY_SECS)):
-            return False
-        # Of several that see the expiry one rename succeeds; the others find the next claim.
-        aside = path.with_suffix(f".{self._token}")
-        try:
-            os.rename(path, aside)
-        except FileNotFoundError:
+        # Of several that see the expiry, those that come later find the fresh claim of the first.
+        with self._alone():
+            if self._expired(path, expiry):
+                self._remove(path)
             return self._make(path)
-        aside.unlink()
-        return self._make(path)
+
+    def release(self, subject: str) -> None:
+        """Gives a claim back; one that expired and was taken over by another stays.
+
+        Raises:
+            CannotWrite: the claim cannot be removed.
+        """
+        path = self._path(subject)
+        if not self._holds(path):
+            return
+        with self._alone():
+            if self._holds(path):
+                self._remove(path)
 
     def _make(self, path: Path) -> bool:
+        self._taken += 1
+        claim = {"token": self._token, "number": self._taken, "owner": Owner.current().to_dict()}
         try:
             self._dir.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise self._cannot(path, error) from error
+        try:
             with path.open("x") as file:
-                json.dump({"token": self._token, "owner": Owner.current().to_dict()}, file)
+                _write(file, claim)
         except FileExistsError:
             return False
         except OSError as error:
-            raise CannotWrite(f"{path}: the claim cannot be written ({error}); mend its directory") from error
+            raise self._cannot(path, error) from error
         return True
 
+    def _remove(self, path: Path) -> None:
+        try:
+            path.unlink(missing_ok=True)
+        except OSError as error:
+            raise self._cannot(path, error) from error
+
+    def _cannot(self, path: Path, error: OSError) -> CannotWrite:
+        return CannotWrite(f"{path}: the claim cannot be written ({error}); mend its directory")
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Nobody else removes a claim meanwhile, so that each removes the one that it has looked at."""
+        path = self._dir / "lock"
+        try:
+            file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+        except OSError as error:
+            raise self._cannot(path, error) from error
+        try:
+            _wait_for(file)
+            yield
+        finally:
+            os.close(file)
+
+    def _holds(self, path: Path) -> bool:
+        return _read(path)[1].get("token") == self._token
+
     def _expired(self, path: Path, expiry: float) -> bool:
-        try:
-            text = path.read_text()
-        except FileNotFoundError:
-            return False
-        try:
-            claim = json.loads(text)
-            owner, token = Owner.from_dict(claim["owner"]), claim["token"]
-        except (ValueError, KeyError, TypeError):
-            owner, token = None, text
-        if token == self._token:
-            return True  # left by an evaluation of ours that failed
+        text, claim = _read(path)
+        if text is None or claim.get("token") == self._token:
+            return True  # given back, or left by an evaluation of ours that failed
+        owner = Owner.from_dict(claim.get("owner"))
         if owner is not None and owner == Owner.current():
             return False  # another experiment of this process
         if owner is not None and owner.alive() is False:
             return True
-        first = self._seen.setdefault(f"{path.name} {token}", self._clock.monotonic())
-        return self._clock.monotonic() - first >= expiry
+        now = self._clock.monotonic()
+        return now - self._seen.setdefault(f"{path.name} {text}", now) >= max(expiry, MIN_EXPIRY_SECS)
 
-    def release(self, subject: str) -> None:
-        """Gives a claim back."""
-        self._path(subject).unlink(missing_ok=True)
+
+def _read(path: Path) -> tuple[str | None, dict[str, Any]]:
+    """Returns a claim's text, None where it is gone, and what it says; nothing where that is no claim yet."""
+    try:
+        text = path.read_text(errors="replace")
+    except FileNotFoundError:
+        return None, {}
+    except OSError:
+        return "", {}  # another user's, perhaps: it expires like one that cannot be understood
+    try:
+        claim = json.loads(text)
+    except (ValueError, RecursionError):
+        return text, {}
+    return text, claim if isinstance(claim, dict) else {}
+
+
+def _write(file: TextIO, claim: dict[str, Any]) -> None:
+    try:
+        json.dump(claim, file)
+        file.flush()
+    except OSError:
+        os.unlink(file.name)  # what cannot say whose it is would keep everybody away until it expires
+        raise
+
+
+def _wait_for(file: int) -> None:
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX)
+    except OSError:
+        # A file system without locks: two may then take one claim over, and the first recorded result counts.
+        return
