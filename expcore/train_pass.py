@@ -118,7 +118,7 @@ class Training:
             part = min(step + every, goal)
             estimator.train(self._experiment.train_input_fn, hooks=hooks, steps=None, max_steps=part)
             # Short of its part it has ended by itself, and another call would begin the input anew.
-            step = part if self.step_of_latest() == part else None
+            step = part if self.step_of_latest() in (part, None) else None
             recorder.compare(ending=step is None or step == goal)
 
     def _alternation(self, recorder: _Recorder, every: int | None) -> int | None:
@@ -129,10 +129,10 @@ class Training:
             every = n if n > 1 else config_value(experiment.config, "save_checkpoints_steps")
         if not recorder.interleaves or every is None:
             return None
-        if recorder.goal is None:
+        if recorder.goal is None or recorder.step is None:
             _LOG.warning(
-                "%s takes no saving_listeners and train_steps is None: it is evaluated only at the end, "
-                "since input that begins anew in each call never ends; give train_steps",
+                "%s takes no saving_listeners and it is not known where it will end: it is evaluated only "
+                "then, since input that begins anew in each call never ends; give train_steps",
                 describe(type(experiment.estimator)),
             )
             return None
@@ -248,7 +248,7 @@ class _Recorder:
         """Records a save that no listener was told of."""
         latest = self._training.latest()
         if latest is not None and (self._last is None or latest.id != self._last.id):
-            self._saved(latest, latest.step, ending)
+            self._saved(latest, self.run.step if latest.step is None and self.run else latest.step, ending)
 
     def _saved(self, found: Checkpoint | None, step: int | None, ending: bool) -> bool | None:
         if found is None or not self._training.records:
