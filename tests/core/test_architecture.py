@@ -98,6 +98,25 @@ def test_the_core_names_no_plugin_module_even_inside_functions():
             assert not tops & {"expcore_plugins", "tensorflow", "keras"}, (path, node.lineno)
 
 
+def test_what_is_imported_from_elsewhere_comes_with_a_dependency():
+    from importlib.metadata import packages_distributions
+
+    from packaging.requirements import Requirement
+
+    required = {Requirement(r).name.lower() for r in PROJECT["project"]["dependencies"]}
+    required |= {"numpy", "keras"}  # tensorflow's own
+    provided = packages_distributions()
+    for path in python_files("expcore", "plugins"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+            for top in (
+                {name.partition(".")[0] for name in names} - set(sys.stdlib_module_names) - {*PACKAGES}
+            ):
+                by = {name.lower().replace("_", "-") for name in provided.get(top, [top])}
+                assert by & required, f"{path}:{node.lineno}: {top} is of {by}, which is no dependency"
+
+
 # --- what is installed --------------------------------------------------------------------------------
 
 
