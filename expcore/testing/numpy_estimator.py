@@ -155,8 +155,8 @@ def batches(input_fn: InputFn) -> Iterator[tuple[np.ndarray, np.ndarray]]:
             yield np.asarray(x, float), np.asarray(y, float)
     else:
         raise InvalidInput(
-            f"input_fn returned {type(data).__name__}; it must return (features, labels) arrays or an iterable "
-            "of such batches"
+            f"input_fn returned {type(data).__name__}; it must return (features, labels) arrays or an "
+            "iterable of such batches"
         )
 
 
