@@ -44,19 +44,19 @@ def train(hooks, until, engine=None, save=None):
 
 @given(start=st.integers(0, 300), last=st.integers(0, 300))
 def test_last_step_is_the_global_step_at_which_training_ends(start, last):
-    run = train([StopAtStep(last_step=last)], until=None, engine=Engine(step=start))
+    run = train([StopAtStep(last_step=last)], until=None, engine=Engine(step=start, ends=1000))
     assert run.step == max(start, last)
     assert run.stop_reason == f"stop_at_step {last}"
 
 
 @given(start=st.integers(0, 300), n=st.integers(1, 300))
 def test_num_steps_counts_from_where_the_run_begins(start, n):
-    run = train([StopAtStep(num_steps=n)], until=None, engine=Engine(step=start))
+    run = train([StopAtStep(num_steps=n)], until=None, engine=Engine(step=start, ends=1000))
     assert run.step == start + n
 
 
 def test_every_run_makes_num_steps_anew():
-    hook, engine = StopAtStep(num_steps=10), Engine()
+    hook, engine = StopAtStep(num_steps=10), Engine(ends=1000)
     assert [train([hook], until=None, engine=engine).step for _ in range(3)] == [10, 20, 30]
 
 
