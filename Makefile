@@ -12,7 +12,8 @@ setup: $(READY)
 
 $(READY): pyproject.toml tools/make_venv.sh
 	sh tools/make_venv.sh "$(PYTHON)" "$(VENV)"
-	$(BIN)/python -m pip install --quiet -e '.[test]'
+	@# The filter keeps a page of setuptools about editable installations from being the first thing one reads.
+	PYTHONWARNINGS='ignore:Editable installation' $(BIN)/python -m pip install --quiet -e '.[test]'
 	touch $@
 
 demo: $(READY)
