@@ -77,6 +77,7 @@ class History:
         model_dir: where relative paths lie.
         seconds: how long this task has been at work.
         checkpoint: the checkpoint in hand, or None.
+        source: "eval" or "train": whose results are the evaluations.
     """
 
     def __init__(
@@ -85,15 +86,21 @@ class History:
         model_dir: str,
         seconds: float = 0.0,
         checkpoint: Checkpoint | None = None,
+        source: str = "eval",
     ) -> None:
         self._events = tuple(events)
         self._model_dir = model_dir
+        self._source = source
         self.seconds = seconds
         self.checkpoint = checkpoint
 
     def at(self, checkpoint: Checkpoint | None) -> History:
         """Returns the same history with another checkpoint in hand."""
-        return History(self._events, self._model_dir, self.seconds, checkpoint)
+        return History(self._events, self._model_dir, self.seconds, checkpoint, self._source)
+
+    def on_train_data(self) -> History:
+        """Returns the same history as an evaluation on the training data sees it."""
+        return History(self._events, self._model_dir, self.seconds, self.checkpoint, "train")
 
     @cached_property
     def _ordered(self) -> tuple[Event, ...]:
@@ -191,7 +198,7 @@ class History:
     @cached_property
     def evaluations(self) -> tuple[Evaluation, ...]:
         """Results on the evaluation data, one a checkpoint, in the order of the saves."""
-        return self._evaluated("eval")
+        return self._evaluated(self._source)
 
     @cached_property
     def train_evaluations(self) -> tuple[Evaluation, ...]:

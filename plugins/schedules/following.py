@@ -105,7 +105,9 @@ class Follower:
 
     def _goes_on(self, result: Any) -> bool:
         path = self._last.path if self._last else None
-        return ask_predicate(self._predicate, result, path, self._experiment.history)
+        history = self._experiment.history
+        seen = history.on_train_data() if self._on_train_data else history
+        return ask_predicate(self._predicate, result, path, seen)
 
     def _complete(self, result: Any) -> bool:
         """Whether the step that was evaluated is the last one."""

@@ -10,38 +10,8 @@ import pytest
 from expcore_plugins.hooks.logging import Logging
 
 from expcore.errors import InvalidArgument, InvalidType, UnknownMetric
-from expcore.loop import Advance, SaveRhythm, TrainingLoop
-from expcore.testing.clock import VirtualClock
-
-
-class Engine:
-    """Counts steps, 0.01 virtual seconds each; the metrics are a function of the step."""
-
-    model, model_dir = None, ""
-
-    def __init__(self, step=0, metrics=lambda step: {"loss": 1 / step}, ends=None):
-        self.step, self.metrics, self.ends = step, metrics, ends
-        self.clock, self.saves, self.calls = VirtualClock(), [], []
-
-    def advance(self, n):
-        done = n if self.ends is None else min(n, self.ends - self.step)
-        self.step, step = self.step + done, self.step + done
-        self.clock.sleep(0.01 * done)
-        self.calls.append(done)
-        return Advance(done, done == n, lambda: self.metrics(step))
-
-    def save(self, hook_states):
-        self.saves.append(self.step)
-        return f"ckpt-{self.step}"
-
-    def hook_states(self):
-        return {}
-
-
-def train(hooks, until, engine=None, save=None):
-    engine = engine or Engine()
-    loop = TrainingLoop(engine, hooks, until=until, save=SaveRhythm(steps=save), clock=engine.clock)
-    return loop.run()
+from expcore.testing import CountingEngine as Engine
+from expcore.testing import drive as train
 
 
 @pytest.fixture
