@@ -6,6 +6,7 @@ import logging
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from expcore import events as ev
@@ -113,8 +114,15 @@ class EvaluatePass:
                 raise
             reason = "vanished" if vanished else "corrupt"
             _LOG.warning("checkpoint %s is not evaluated: %s (%s)", checkpoint.path, reason, one_line(error))
-            self._skip(checkpoint, request, reason, one_line(error))
+            for lost in self._lost(checkpoint, request):
+                self._skip(lost, request, reason, one_line(error))
             return None
+
+    def _lost(self, checkpoint: Checkpoint, request: Request) -> list[Checkpoint]:
+        """The checkpoint, and the save at its place: files that were damaged do not tell whose they were."""
+        place = Path(checkpoint.path)
+        saves = [s for s in self._journal.history.saves if Path(s.path) == place and s.id != checkpoint.id]
+        return [checkpoint, *(s for s in saves[-1:] if not self._evaluated(s, request))]
 
     def _evaluate(self, checkpoint: Checkpoint | None, request: Request) -> dict[str, Any]:
         experiment = self._experiment

@@ -377,9 +377,24 @@ def test_a_corrupt_checkpoint_is_skipped_with_the_reason(trained):
     experiment = trained()
     Path(path_of(experiment, 6)).write_text("{")
     assert experiment.evaluate_pass(once=True) is None
-    assert [s.reason for s in experiment.history.skips] == ["corrupt"]
+    damaged, saved = experiment.history.skips
+    assert (damaged.reason, saved.reason) == ("corrupt", "corrupt"), "of these files and of the save"
+    assert (damaged.checkpoint, saved.checkpoint) == (
+        experiment.latest_checkpoint().id,
+        experiment.history.saves[-1].id,
+    )
     assert experiment.evaluate_pass(path_of(experiment, 4), once=True)
-    assert [s.reason for s in experiment.history.skips] == ["corrupt", "superseded"]
+    assert skips(experiment)[2:] == [("evaluation", None, 2, "superseded")]
+
+
+def test_a_save_that_was_evaluated_before_its_files_were_damaged_is_not_called_corrupt(trained):
+    experiment = trained()
+    experiment.evaluate_pass(once=True)
+    Path(path_of(experiment, 6)).write_text("{")
+    assert experiment.evaluate_pass(once=True) is None
+    assert [s.checkpoint for s in experiment.history.skips if s.reason == "corrupt"] == [
+        experiment.latest_checkpoint().id
+    ]
 
 
 def test_what_was_skipped_with_a_reason_is_not_superseded_as_well(trained):
