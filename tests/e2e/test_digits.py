@@ -144,6 +144,7 @@ class Life:
         first.until("saved ")
         first.send(signal.SIGTERM)
         self.first_code, self.first = first.ended(), first.output
+        evaluator.until("evaluation at step")  # it has seen the first training, and goes on waiting
         self.stopped_at = history(output_dir).saves[-1].step
         self.steps = self.stopped_at + 60
         second = run(file, output_dir, "--schedule", "train", STEPS=str(self.steps))
