@@ -42,6 +42,19 @@ class At:
             self.deeds[run.step](run)
 
 
+class Tick:
+    """A hook that makes every step take its time."""
+
+    def __init__(self, secs):
+        self.secs = secs
+
+    def next_step(self, step):
+        return step + 1
+
+    def after_steps(self, run):
+        run.clock.sleep(self.secs)
+
+
 class Deaf:
     """Takes no listeners and only hooks of its own kind, as an estimator of 2017; counts its calls.
 
@@ -463,19 +476,13 @@ def test_a_worker_that_is_not_chief_takes_no_lock_and_records_no_save(make, tmp_
 
 
 def test_a_signal_saves_the_state_and_the_next_run_goes_on_exactly(make, tmp_path, clock, box):
-    def slow():
-        for batch in endless():
-            clock.sleep(0.4)
-            yield batch
-
     other = NumpyEstimator(str(tmp_path / "other"), clock=clock)
     undisturbed = Experiment(other, endless, endless, train_steps=20, plugins=box.host, clock=clock)
     undisturbed.train()
 
     experiment = make(
-        train_input_fn=slow,
         train_steps=20,
-        train_hooks=[At({7: lambda run: experiment.interrupt(15)})],
+        train_hooks=[Tick(0.4), At({7: lambda run: experiment.interrupt(15)})],
     )
     with pytest.raises(StoppedBySignal) as caught:
         experiment.train()
