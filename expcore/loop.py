@@ -11,7 +11,6 @@ from numbers import Real
 from typing import Any, NamedTuple, Protocol
 
 from expcore.calling import describe
-from expcore.checks import check_secs
 from expcore.errors import InvalidArgument, InvalidHook
 from expcore.types import Clock, History, Metrics, is_hook
 
@@ -20,7 +19,7 @@ _LOG = logging.getLogger(__name__)
 MAX_CALL_SECS = 1.0
 """No compiled call is planned longer than this, so that signals, heartbeat and clocks are served."""
 
-_MOST_STEPS = 2**31 - 1  # of one call; engines may count in 32 bits
+_GROWTH = 10  # of a call over the longest so far: what a step or two took says little of the next thousands
 
 
 class Advance(NamedTuple):
@@ -166,6 +165,14 @@ def _state_keys(hooks: Sequence[Any]) -> dict[str, Any]:
     return keys
 
 
+def _check_every_secs(hook: Any) -> None:
+    secs = hook.every_secs
+    if isinstance(secs, bool) or not isinstance(secs, Real) or not float(secs) >= 0:
+        raise InvalidArgument(
+            f"hook {describe(hook)}: every_secs is {secs!r}; it must be seconds, 0 or more, or None"
+        )
+
+
 class _Rhythm:
     """Knows when each hook and the next save are due, and how many steps fit in between."""
 
@@ -173,10 +180,10 @@ class _Rhythm:
         self._hooks, self._save, self._clock = hooks, save, clock
         self._timed = [h for h in hooks if getattr(h, "every_secs", None) is not None]
         for hook in self._timed:
-            check_secs(f"every_secs of hook {describe(hook)}", hook.every_secs)
+            _check_every_secs(hook)
         self._saved_step = step
         self._pace = 0.0  # seconds a step, of the last call
-        self._measured = False
+        self._longest = 0  # steps of a call
         self.start()
 
     def start(self) -> None:
@@ -220,14 +227,13 @@ class _Rhythm:
 
     def _steps_in(self, secs: float) -> float:
         """Steps, and parts of one, that the measured pace makes in some seconds; one before it is known."""
-        if not self._measured:
-            return 1
-        return min(secs / self._pace, _MOST_STEPS) if self._pace > 0 else _MOST_STEPS
+        most = max(1, _GROWTH * self._longest)
+        return min(secs / self._pace, most) if self._pace > 0 else most
 
     def measured(self, secs: float, done: int) -> None:
         """Takes over the time of a call."""
         if done:
-            self._measured, self._pace = True, secs / done
+            self._longest, self._pace = max(self._longest, done), secs / done
 
     def due(self, hook: Any, wanted: int | None, step: int) -> bool:
         """Whether a hook is due at this stop."""

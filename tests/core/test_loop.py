@@ -120,7 +120,7 @@ def test_hooks_of_several_rhythms_stop_the_engine_at_their_steps_and_nowhere_els
 def test_a_hook_of_100_steps_costs_nothing_on_the_other_99():
     engine = Engine(secs=2**-10)
     train(engine, Every(100), until=350)
-    assert engine.calls == [1, 99, 100, 100, 50]
+    assert engine.calls == [1, 10, 89, 100, 100, 50]
 
 
 def test_a_hook_is_asked_for_its_next_step_at_every_stop():
@@ -148,10 +148,24 @@ def test_steps_longer_than_a_call_may_be_are_made_one_by_one():
     assert engine.calls == [1, 1, 1]
 
 
-def test_steps_that_take_no_time_at_all_are_planned_in_numbers_that_fit_32_bits():
-    engine = Engine(secs=0.0, batches=10)
-    train(engine)
-    assert engine.calls == [1, 2**31 - 1]
+def test_calls_grow_tenfold_at_most_since_the_first_steps_may_find_their_input_ready():
+    class Buffered(Engine):
+        def advance(self, n: int) -> Advance:
+            self.clock.sleep(0.125 * (n - max(0, 2 - self.step)))
+            return super().advance(n)
+
+    engine = Buffered(secs=0.0)
+    train(engine, until=60)
+    assert engine.calls == [1, 10, 8, 8, 8, 8, 8, 8, 1]
+    engine = Engine(secs=0.0, batches=5000)
+    train(engine, Every(1150))
+    assert engine.calls == [1, 10, 100, 1000, 39, 1150, 1150, 1150, 1150]
+
+
+def test_a_short_call_in_between_does_not_make_the_next_ones_short():
+    engine = Engine(secs=2**-10)
+    train(engine, Every(1000), Every(1001), until=4000)
+    assert engine.stops[-7:] == [1000, 1001, 2000, 2002, 3000, 3003, 4000]
 
 
 def test_a_deadline_is_met_by_the_first_step_after_it_without_a_stop_just_before():
@@ -171,7 +185,7 @@ def test_every_secs_0_is_every_stop_and_infinity_only_the_end(secs, seen):
 
 @pytest.mark.parametrize("secs", [-1, math.nan, "10", True])
 def test_an_every_secs_that_is_no_time_is_an_error_naming_the_hook(secs):
-    with pytest.raises(InvalidArgument, match=r"every_secs of hook .*Timed"):
+    with pytest.raises(InvalidArgument, match=r"hook .*Timed: every_secs is .*; it must be seconds"):
         train(Engine(), Timed(secs), until=3)
 
 

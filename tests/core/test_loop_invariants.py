@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from itertools import pairwise
+from itertools import accumulate, pairwise
 from typing import Any
 
 from hypothesis import given
@@ -79,8 +79,10 @@ def test_whatever_the_rhythms_steps_are_kept_and_calls_are_no_shorter_than_they_
     assert run.step == engine.step == last
     assert run.stop_reason == ("max_steps" if last >= until else "input ended")
     assert all(step + n <= until for step, n in engine.calls)
-    longest = max(1, int(MAX_CALL_SECS / secs)) if secs else 2**31 - 1
-    assert all(n <= longest for _, n in engine.calls)
+    fit = max(1, int(MAX_CALL_SECS / secs)) if secs else 10**9
+    made = [0, *accumulate((n for _, n in engine.calls), max)]
+    most = [min(fit, max(1, 10 * before)) for before in made]
+    assert all(n <= limit for (_, n), limit in zip(engine.calls, most, strict=False))
 
     for hook in hooks:
         assert hook.seen[-1] == last
@@ -94,7 +96,8 @@ def test_whatever_the_rhythms_steps_are_kept_and_calls_are_no_shorter_than_they_
             assert all(b - a < hook.every_secs + max(secs, 2**-9) for a, b in pairwise(times))
 
     stops = {start + 1, last, *(s for s, _ in engine.saves), *(s for h in hooks for s in h.seen)}
-    assert all(step + n in stops or n == longest or step + n > last for step, n in engine.calls)
+    for (step, n), limit in zip(engine.calls, most, strict=False):
+        assert step + n in stops or n == limit or step + n > last
 
 
 @given(st.lists(hooks, max_size=2), rhythms, st.integers(0, 50), paces)
