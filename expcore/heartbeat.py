@@ -57,9 +57,10 @@ def _statuses(model_dir: str) -> dict[str, Any]:
 class TrainingWatch:
     """Tells a waiter (evaluator, server) whether the training that it waits for is over.
 
-    An end counts if its step has reached the waiter's ``train_steps``, or if that run was seen alive after
-    the watch began: its heartbeat counter changed, or the run itself is new. Clocks of two machines are
-    never compared, and a trainer not yet seen, stopped by a signal or restarting is not gone.
+    An end counts if its step has reached the waiter's ``train_steps``, or if it is the newest run's, not by a
+    signal or a failure, and that run was seen alive after the watch began: its heartbeat counter changed or
+    appeared, or the run itself is new. Clocks of two machines are never compared, and a trainer not yet
+    seen, stopped by a signal or restarting is not gone.
 
     Args:
         model_dir: the model directory.
@@ -74,9 +75,8 @@ class TrainingWatch:
 
     def over(self, history: History, train_steps: int | None) -> TrainingEnd | None:
         """Returns the end that lets the waiter go, or None while training may go on."""
-        for run, counter in _statuses(self._model_dir).items():
-            if self._first.setdefault(run, counter) != counter:
-                self._alive.add(run)
+        statuses = _statuses(self._model_dir)
+        self._alive.update(run for run, counter in statuses.items() if self._first.get(run) != counter)
         self._alive.update(r.run for r in history.trainings if r.run not in self._old)
         newest = history.trainings[-1].run if history.trainings else None
         for end in reversed(history.training_ends):
