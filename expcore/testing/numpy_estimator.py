@@ -64,32 +64,36 @@ class _Engine:
         self._input_fn: InputFn | None = None
         self._batches: Iterator[tuple[np.ndarray, np.ndarray]] = iter(())
         self._taken = 0
-        self._ended = True
+        self._goes_on = False
 
     def feed(self, input_fn: InputFn) -> None:
-        """Goes on with the data, or begins anew where it ended or is another."""
+        """Goes on with the data, or begins anew where nothing is left of it or it is another."""
+        skip = self._taken if self._input_fn is None else 0
+        self._goes_on = input_fn is self._input_fn or skip > 0
         if input_fn is not self._input_fn:
-            skip = self._taken if self._input_fn is None else 0
             self._begin(input_fn)
             self._taken = sum(1 for _ in islice(self._batches, skip))
-            self._ended = self._taken < skip
-        if self._ended:
-            self._begin(input_fn)
 
     def _begin(self, input_fn: InputFn) -> None:
-        self._input_fn, self._batches = input_fn, batches(input_fn)
-        self._taken, self._ended = 0, False
+        self._input_fn, self._batches, self._taken = input_fn, batches(input_fn), 0
 
     def advance(self, n: int) -> Advance:
         """Makes at most n steps."""
+        done = self._make(n)
+        if not done and self._goes_on and self._input_fn is not None:
+            self._begin(self._input_fn)
+            done = self._make(n)
+        self._goes_on = False
+        return Advance(done, done == n, lambda: {"loss": self._loss})
+
+    def _make(self, n: int) -> int:
         done = 0
         for x, y in islice(self._batches, n):
             self._train(x, y)
             done += 1
         self.step += done
         self._taken += done
-        self._ended = done < n
-        return Advance(done, not self._ended, lambda: {"loss": self._loss})
+        return done
 
     def _train(self, x: np.ndarray, y: np.ndarray) -> None:
         if self.model.weights is None:
@@ -107,14 +111,16 @@ class _Engine:
         """Writes ckpt-<step>.json by rename."""
         weights = None if self.model.weights is None else self.model.weights.tolist()
         state = {"step": self.step, "weights": weights, "taken": self._taken, "hooks": dict(hook_states)}
+        text = json.dumps(state)
         path = Path(self.model_dir, f"ckpt-{self.step}.json")
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            path.with_suffix(".tmp").write_text(json.dumps(state))
+            path.with_suffix(".tmp").write_text(text)
             os.replace(path.with_suffix(".tmp"), path)
         except OSError as error:
             raise CannotWrite(f"{path}: the checkpoint cannot be written ({error})") from error
-        self._hooks = dict(hook_states)
+        # As a restart would find them, whatever the hooks go on to do with what they gave.
+        self._hooks = json.loads(text)["hooks"]
         return str(path)
 
     def restore(self, path: str) -> None:
@@ -122,7 +128,6 @@ class _Engine:
         state = read_checkpoint(path)
         self.step, self._taken, self._hooks = state["step"], state["taken"], state["hooks"]
         self.model.weights = state["weights"]
-        self._input_fn = None
 
 
 def read_checkpoint(path: str) -> dict[str, Any]:
@@ -145,19 +150,41 @@ def read_checkpoint(path: str) -> dict[str, Any]:
 
 
 def batches(input_fn: InputFn) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Yields (x, y) of shapes [batch, features] and [batch] from arrays or an iterable of batches."""
+    """Yields (x, y) of shapes [batch, features] and [batch] from arrays or an iterable of batches.
+
+    Args:
+        input_fn: returns a tuple of two arrays, which is cut into batches of ``BATCH``, or an iterable of
+            such tuples, which are the batches.
+
+    Raises:
+        InvalidInput: it returned something else, or arrays of other shapes.
+    """
     data = input_fn()
-    if isinstance(data, tuple) and len(data) == 2 and np.ndim(data[0]) == 2:
-        x, y = np.asarray(data[0], float), np.asarray(data[1], float)
+    if isinstance(data, tuple) and len(data) == 2 and not isinstance(data[0], tuple):
+        x, y = _checked(data)
         yield from ((x[i : i + BATCH], y[i : i + BATCH]) for i in range(0, len(y), BATCH))
     elif isinstance(data, Iterable):
-        for x, y in data:
-            yield np.asarray(x, float), np.asarray(y, float)
+        yield from map(_checked, data)
     else:
+        raise InvalidInput(f"input_fn returned {type(data).__name__}; {_INPUT_RULE}")
+
+
+_INPUT_RULE = (
+    "it must return a tuple of features [examples, features] and labels [examples], "
+    "or an iterable of such tuples"
+)
+
+
+def _checked(batch: Any) -> tuple[np.ndarray, np.ndarray]:
+    try:
+        x, y = (np.asarray(part, float) for part in batch)
+    except (TypeError, ValueError) as error:
         raise InvalidInput(
-            f"input_fn returned {type(data).__name__}; it must return (features, labels) arrays or an "
-            "iterable of such batches"
-        )
+            f"input_fn gave {type(batch).__name__} as a batch ({error}); {_INPUT_RULE}"
+        ) from error
+    if x.ndim != 2 or y.shape != x.shape[:1]:
+        raise InvalidInput(f"input_fn gave shapes {x.shape} and {y.shape}; {_INPUT_RULE}")
+    return x, y
 
 
 class NumpyEstimator:
@@ -208,7 +235,7 @@ class NumpyEstimator:
         if max_steps is not None and engine.step >= max_steps:
             return self
         engine.feed(input_fn)
-        TrainingLoop(
+        loop = TrainingLoop(
             engine,
             list(hooks or ()),
             saving_listeners=list(saving_listeners or ()),
@@ -218,7 +245,10 @@ class NumpyEstimator:
                 config_value(self.config, "save_checkpoints_secs"),
             ),
             clock=self._clock,
-        ).run()
+        )
+        self._engine = None  # steps that a failure left unsaved are not gone on from
+        loop.run()
+        self._engine = engine
         self._retain()
         return self
 
