@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable, Sequence
-from typing import ClassVar
 
 EXIT_OK = 0
 EXIT_USAGE = 64
@@ -24,7 +23,7 @@ EXIT_PEER_LOST = 138
 class ExpcoreError(Exception):
     """Base of every error that expcore raises on purpose."""
 
-    exit_code: ClassVar[int] = EXIT_USAGE
+    exit_code: int = EXIT_USAGE
 
 
 class InvalidArgument(ExpcoreError, ValueError):
@@ -102,7 +101,10 @@ class PluginError(ExpcoreError, RuntimeError):
 
 
 class ExportFailed(ExpcoreError, RuntimeError):
-    """One or more exporters failed; ``__cause__`` is the error, or a group of them."""
+    """One or more exporters failed; ``__cause__`` is the error, or a group of them.
+
+    The exit code is the first error's where all are expcore's own, such as a metric that is not there.
+    """
 
     exit_code = EXIT_SOFTWARE
 

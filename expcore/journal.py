@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from expcore import events as ev
-from expcore.errors import ExportFailed, PluginError, one_line
+from expcore.errors import ExpcoreError, ExportFailed, PluginError, one_line
 from expcore.events import EventLog, LogReader
 from expcore.history import History, fingerprint, shorten
 from expcore.types import Checkpoint, Clock
@@ -100,10 +100,13 @@ class Journal:
         exports, observers = self._export_errors, self._observer_errors
         self._export_errors, self._observer_errors = [], []
         if exports:
-            raise ExportFailed(
+            failed = ExportFailed(
                 f"{_told(exports)}; training and evaluation are recorded: mend it and run again, "
                 "and what was missed is exported"
-            ) from _together(exports + observers)
+            )
+            if all(isinstance(error, ExpcoreError) for error in exports):
+                failed.exit_code = exports[0].exit_code  # type: ignore[attr-defined]
+            raise failed from _together(exports + observers)
         if observers:
             raise PluginError(_told(observers)) from _together(observers)
 

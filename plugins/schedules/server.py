@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import fcntl
 import logging
 import os
 import socket
-from collections.abc import Mapping, Sequence
+import struct
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +17,9 @@ from expcore.errors import InvalidArgument, ServerUnavailable, listing
 _LOG = logging.getLogger(__name__)
 
 ALLOW = "EXPCORE_ALLOW_SERVER"
-_IFF_UP = 1
+_IFF_UP = 0x1
+_IFF_LOOPBACK = 0x8
+_SIOCGIFFLAGS = 0x8913
 _LISTEN = "0A"
 
 
@@ -87,17 +91,21 @@ def _start(cluster: Mapping[str, Sequence[str]], task_type: str, task_id: int, a
         ) from error
 
 
-def other_interfaces(root: str = "/sys/class/net") -> list[str]:
+def interfaces() -> Iterator[tuple[str, int]]:
+    """Yields name and flags of the network interfaces of this process's network namespace."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asked:
+        for _, name in socket.if_nameindex():
+            try:
+                # struct ifreq: the name in 16 bytes, then the flags.
+                answer = fcntl.ioctl(asked, _SIOCGIFFLAGS, struct.pack("256s", name.encode()))
+            except OSError:
+                continue  # gone between listing and asking
+            yield name, struct.unpack_from("H", answer, 16)[0]
+
+
+def other_interfaces() -> list[str]:
     """Returns the network interfaces but loopback that are up."""
-    names = []
-    for path in sorted(Path(root).glob("*/flags")):
-        try:
-            up = int(path.read_text(), 16) & _IFF_UP
-        except (OSError, ValueError):
-            continue  # gone between listing and reading
-        if up and path.parent.name != "lo":
-            names.append(path.parent.name)
-    return names
+    return sorted(name for name, flags in interfaces() if flags & _IFF_UP and not flags & _IFF_LOOPBACK)
 
 
 def listening(port: int, root: str = "/proc/net") -> list[str]:

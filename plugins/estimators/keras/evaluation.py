@@ -42,7 +42,7 @@ class Evaluator:
         """Returns the metrics of a checkpoint over at most ``limit`` batches.
 
         Raises:
-            InvalidType, InvalidInput: the input cannot be used or is empty.
+            InvalidType, InvalidInput: the input cannot be used, is empty, or never ends and has no limit.
             InvalidHook: an object in ``hooks`` is not a hook.
             NotCompiled: the model has no loss.
             CheckpointCorrupt: the checkpoint cannot be read.
@@ -51,6 +51,7 @@ class Evaluator:
         check_hooks(hooks)
         state = self._state
         opened = self._inputs.open(input_fn)
+        _check_ends(opened.dataset, limit, input_fn)
         loop = self._steps.test(opened.spec)
         with state.holding(saved, (MODEL,)):
             run = reading_run(saved.step, state.model, model_dir, self._clock)
@@ -80,3 +81,14 @@ class Evaluator:
                 done, logs = done + made.done, made.logs
             more = made.more
         return Advance(done, more, logs)
+
+
+def _check_ends(dataset: Any, limit: int | None, input_fn: Callable[[], Any]) -> None:
+    """Refuses what is known never to end; a generator without end cannot be known."""
+    import tensorflow as tf
+
+    if limit is None and int(dataset.cardinality()) == tf.data.INFINITE_CARDINALITY:
+        raise InvalidInput(
+            f"input function {describe(input_fn)}: its dataset repeats without end and steps is None, so the "
+            "evaluation would never end; give steps= (eval_steps= of an Experiment), or data that ends"
+        )

@@ -77,6 +77,15 @@ def state(estimator):
     return [v.numpy().tobytes() for v in (live.step, *variables)]
 
 
+# Input without an end
+
+
+def test_data_that_repeats_for_ever_is_refused_without_a_limit_and_taken_with_one(shared):
+    with pytest.raises(InvalidInput, match="never end; give steps= "):
+        shared.evaluate(endless)
+    assert shared.evaluate(endless, steps=2)["global_step"] == 6
+
+
 # Results
 
 
