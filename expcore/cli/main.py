@@ -40,7 +40,7 @@ class _Main(click.Group):
             _say(f"stopped by {name}; the state is saved, and the same command goes on from there")
             ctx.exit(int(stop.code or 0))
         except KeyboardInterrupt:
-            _say("interrupted before there was a state to save")
+            _say("interrupted at once; the same command goes on from the last checkpoint, if there is one")
             ctx.exit(128 + signal.SIGINT)
         except ExpcoreError as error:
             if ctx.meta.get(DEBUG):

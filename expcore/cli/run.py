@@ -5,12 +5,15 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from expcore.cli.streams import DEBUG, logging_to_stderr
 from expcore.errors import EXIT_NO_NEWS, CannotWrite, InvalidArgument
+
+if TYPE_CHECKING:
+    from expcore.experiment import Experiment
 
 
 @click.command()
@@ -99,9 +102,12 @@ def _run(file: str, output_dir: str, schedule: str | None, allow_imports: bool) 
     except OSError as error:
         raise CannotWrite(f"output directory {output_dir!r}: {error.strerror}; name another one") from error
     experiment = build_experiment(found.build, output_dir)
+    known = len(experiment.history.exports)
     with signals_interrupt(experiment):
         result = experiment.run(name, **options) if options and name else run_schedule(experiment, name)
-    click.echo(summary(result, getattr(experiment, "model_dir", output_dir)))
+    exports = newest_exports(experiment) if _exported(experiment, result, known) else []
+    kept = experiment.latest_checkpoint() is not None
+    click.echo(summary(result, experiment.model_dir, exports, kept=kept))
     return bool(getattr(experiment, "timed_out", False))
 
 
@@ -118,20 +124,30 @@ def _check_writable(output_dir: str) -> None:
         raise CannotWrite(f"output directory {output_dir!r}: {place!r} cannot be written; name another one")
 
 
-def summary(result: Any, model_dir: str) -> str:
-    """Returns one line: what a schedule returned, and where everything lies."""
+def _exported(experiment: Experiment, result: Any, known: int) -> bool:
+    """Whether exports are a part of what was done: new ones, or a schedule that returns them."""
+    return isinstance(result, tuple) or len(experiment.history.exports) > known
+
+
+def newest_exports(experiment: Experiment) -> list[str]:
+    """Returns the newest export of each exporter, by the log, also of an earlier checkpoint."""
+    newest = {export.exporter: export.path for export in experiment.history.exports}
+    return [path for exporter in experiment.export_strategies if (path := newest.get(exporter.name))]
+
+
+def summary(result: Any, model_dir: str, exports: Sequence[str] = (), *, kept: bool = True) -> str:
+    """Returns one line: what a schedule returned, what is exported, and where everything lies."""
     parts = []
-    exports: Sequence[Any] = ()
     if isinstance(result, tuple) and len(result) == 2:
-        result, exports = result
+        result = result[0]
     if isinstance(result, Mapping):
         parts.append(_metrics(result))
     elif callable(getattr(result, "latest_checkpoint", None)):
         parts.append(f"checkpoint {result.latest_checkpoint() or 'none'}")
-    paths = [str(path) for path in exports or () if path]
-    if paths:
-        parts.append("exported " + ", ".join(paths))
-    return "; ".join(["done", *filter(None, parts), f"everything is in {model_dir}"])
+    if exports:
+        parts.append("exported " + ", ".join(exports))
+    where = f"everything is in {model_dir}" if kept else f"no checkpoint is in {model_dir}"
+    return "; ".join(["done", *filter(None, parts), where])
 
 
 def _metrics(result: Mapping[str, Any]) -> str:

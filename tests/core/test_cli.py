@@ -9,17 +9,19 @@ import signal
 import subprocess
 import sys
 import textwrap
+from types import SimpleNamespace
 
 import pytest
 from click.testing import CliRunner
 
 from expcore.cli import main
 from expcore.cli.main import told
-from expcore.cli.run import summary
+from expcore.cli.run import newest_exports, summary
 from expcore.cli.streams import ProgressBarHandler, logging_to_stderr
 from expcore.errors import ExpcoreError
 from expcore.host import default_host, set_default_host
 from expcore.testing import fake_distribution
+from expcore.types import Export
 
 EXPERIMENT = """
     import numpy as np
@@ -464,21 +466,40 @@ class Trained:
 
 
 @pytest.mark.parametrize(
-    ("result", "line"),
+    ("result", "exports", "line"),
     [
         (
-            ({"loss": 0.123456, "accuracy": 1.0, "global_step": 9, "n": 123456}, ["m/export/best/1", None]),
-            "done; step 9: loss=0.1235, accuracy=1, n=123456; exported m/export/best/1; everything is in m",
+            ({"loss": 0.123456, "accuracy": 1.0, "global_step": 9, "n": 123456}, [None, None]),
+            ["m/export/best/1", "m/export/latest/3"],
+            "done; step 9: loss=0.1235, accuracy=1, n=123456; exported m/export/best/1, m/export/latest/3; "
+            "everything is in m",
         ),
-        ({"loss": 1234567.8}, "done; loss=1.235e+06; everything is in m"),
-        ((None, []), "done; everything is in m"),
-        (None, "done; everything is in m"),
-        ({"odd": "text", "global_step": 1}, "done; step 1: odd=text; everything is in m"),
-        (Trained(), "done; checkpoint m/ckpt-5; everything is in m"),
+        ({"loss": 1234567.8}, [], "done; loss=1.235e+06; everything is in m"),
+        ((None, []), [], "done; everything is in m"),
+        (None, [], "done; everything is in m"),
+        ({"odd": "text", "global_step": 1}, [], "done; step 1: odd=text; everything is in m"),
+        (Trained(), [], "done; checkpoint m/ckpt-5; everything is in m"),
     ],
 )
-def test_the_summary_tells_the_result_and_where_everything_is(result, line):
-    assert summary(result, "m") == line
+def test_the_summary_tells_the_result_the_exports_and_where_everything_is(result, exports, line):
+    assert summary(result, "m", exports) == line
+
+
+def test_the_summary_of_a_run_that_kept_nothing_says_so():
+    assert summary({"loss": 1.0}, "m", kept=False) == "done; loss=1; no checkpoint is in m"
+
+
+def test_of_several_exports_of_a_name_the_newest_is_told_for_each_exporter_that_wrote():
+    exports = [
+        Export("best", "a", 1, "e/best/1"),
+        Export("best", "b", 2, "e/best/2"),
+        Export("old", "b", 2, "x"),
+    ]
+    told = SimpleNamespace(
+        history=SimpleNamespace(exports=exports),
+        export_strategies=[SimpleNamespace(name="final"), SimpleNamespace(name="best")],
+    )
+    assert newest_exports(told) == ["e/best/2"]
 
 
 # --- plugins ------------------------------------------------------------------------------------------

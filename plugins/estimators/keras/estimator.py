@@ -21,6 +21,7 @@ from expcore_plugins.estimators.keras.settings import (
     agreed_model_dir,
     check_no_strategy,
     check_positive,
+    check_trains_alone,
     config_with,
 )
 from expcore_plugins.estimators.keras.state import MODEL, OPTIMIZER, LiveState
@@ -156,6 +157,7 @@ class KerasEstimator:
 
         Raises:
             InvalidArgument: both limits are given, or one is not positive (a ValueError).
+            ClusterError: the config's cluster has several training tasks.
             InvalidHook: something in ``hooks`` is not a hook, or a callback monitors a validation metric.
             InvalidType, InvalidInput: the input cannot be used, is empty, or does not fit the model.
             CannotWrite: the model directory or a checkpoint cannot be written.
@@ -166,6 +168,7 @@ class KerasEstimator:
             raise InvalidArgument(f"train: steps={steps} and max_steps={max_steps} are both given; give one")
         check_positive("steps", steps)
         check_positive("max_steps", max_steps)
+        check_trains_alone(self.config)
         taken = self._training_hooks(hooks or ())
         if self._state.lent:
             raise ExpcoreError(

@@ -10,7 +10,7 @@ import tempfile
 from typing import Any
 
 from expcore.cluster import config_value
-from expcore.errors import InvalidArgument
+from expcore.errors import ClusterError, InvalidArgument
 
 _LOG = logging.getLogger(__name__)
 
@@ -61,6 +61,17 @@ def check_no_strategy(config: Any) -> None:
                 f"KerasEstimator: config.{name} is {config_value(config, name)!r}; it trains on one device "
                 "and takes no distribution strategy, leave it None"
             )
+
+
+def check_trains_alone(config: Any) -> None:
+    """Raises ClusterError for a cluster of several training tasks, which would all write one directory."""
+    tasks = config_value(config, "num_worker_replicas") or 0
+    if tasks > 1:
+        raise ClusterError(
+            f"KerasEstimator: the cluster has {tasks} training tasks, and each would train a model of its "
+            "own into one model directory; it trains on one device: run one training task, and evaluators "
+            "beside it"
+        )
 
 
 def check_positive(name: str, value: Any) -> None:

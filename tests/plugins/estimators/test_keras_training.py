@@ -15,8 +15,10 @@ import tensorflow as tf
 from expcore_plugins.estimators.keras import KerasEstimator
 
 from expcore import RunConfig
+from expcore.cluster import parse_tf_config
 from expcore.errors import (
     CannotWrite,
+    ClusterError,
     ExpcoreError,
     InvalidArgument,
     InvalidHook,
@@ -744,3 +746,12 @@ def test_a_given_model_is_seeded_before_its_first_data(tmp_path):
     for name in ("a", "b"):
         make(tmp_path / name, dense(), random_seed=5).train(drawing, steps=1)
     assert drawn[0] == drawn[1]
+
+
+def test_a_task_of_several_that_train_is_refused_before_anything_is_written(tmp_path):
+    cluster = {"chief": ["127.0.0.1:2222"], "worker": ["127.0.0.1:2223"]}
+    task = parse_tf_config({"cluster": cluster, "task": {"type": "worker", "index": 0}})
+    estimator = KerasEstimator(dense, tmp_path / "run", RunConfig(task=task))
+    with pytest.raises(ClusterError, match="the cluster has 2 training tasks"):
+        estimator.train(batches, steps=1)
+    assert not (tmp_path / "run").exists()
