@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from expcore.calling import accepts, describe, parameters
 from expcore.errors import InvalidArgument, UnknownOption, listing, nearest
-from expcore.publish import check_name
 from expcore.types import ESTIMATOR_METHODS
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 
 def check_estimator(estimator: Any) -> None:
@@ -72,3 +74,21 @@ def check_options(name: str, provider: str, function: Callable[..., Any], option
                 f"schedule {name!r} ({provider}): it has no option {option!r}{nearest(option, names)}; "
                 f"its options are {listing(names)}"
             )
+
+
+def check_name(name: object, what: str = "exporter") -> str:
+    """Returns a name that is safe as a directory's name.
+
+    Args:
+        name: 1 to 64 ASCII letters, digits, dots, hyphens and underscores; the first a letter or digit.
+        what: what is named, for the message.
+
+    Raises:
+        InvalidArgument: it is anything else.
+    """
+    if isinstance(name, str) and _NAME.fullmatch(name):
+        return name
+    raise InvalidArgument(
+        f"{what}: name {name!r} is not 1 to 64 letters, digits, '.', '-' or '_' beginning with a letter or "
+        "digit; it becomes a directory's name, so give one that is"
+    )

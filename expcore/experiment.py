@@ -18,14 +18,14 @@ from expcore.checks import (
 from expcore.clock import RealClock
 from expcore.cluster import config_value
 from expcore.errors import InvalidArgument, StoppedBySignal, listing
-from expcore.evaluate_pass import Request
 from expcore.history import History
 from expcore.host import PluginHost, default_host
-from expcore.journal import Journal
 from expcore.methods import ALIASES, NOT_GIVEN, ScheduleMethods
 from expcore.parts import Parts
 from expcore.passes import Passes
-from expcore.train_pass import OnSave
+from expcore.passes.evaluate_pass import Request
+from expcore.passes.journal import Journal
+from expcore.passes.train_pass import OnSave
 from expcore.types import (
     Checkpoint,
     Clock,

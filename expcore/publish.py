@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from expcore.calling import call_naming, describe, names
+from expcore.checks import check_name as check_name
 from expcore.clock import RealClock
 from expcore.errors import CannotWrite, ExpcoreError, InvalidArgument, InvalidType
 from expcore.temporary import check_written, sweep, sync, sync_tree, temporary_directory
@@ -20,29 +21,10 @@ from expcore.types import Clock, Exporter, Format, History, Metrics
 
 _LOG = logging.getLogger(__name__)
 
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _VERSION = re.compile(r"0|[1-9][0-9]{0,17}")  # what fits the 64 bits that servers read versions into
 _NAME_TAKEN = {errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR}
 _DISK = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG}
 _DENIED = {errno.EACCES, errno.EPERM}
-
-
-def check_name(name: object, what: str = "exporter") -> str:
-    """Returns a name that is safe as a directory's name.
-
-    Args:
-        name: 1 to 64 ASCII letters, digits, dots, hyphens and underscores; the first a letter or digit.
-        what: what is named, for the message.
-
-    Raises:
-        InvalidArgument: it is anything else.
-    """
-    if isinstance(name, str) and _NAME.fullmatch(name):
-        return name
-    raise InvalidArgument(
-        f"{what}: name {name!r} is not 1 to 64 letters, digits, '.', '-' or '_' beginning with a letter or "
-        "digit; it becomes a directory's name, so give one that is"
-    )
 
 
 def check_keep(keep: int | None, subject: str) -> int | None:

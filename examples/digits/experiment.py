@@ -5,13 +5,13 @@ from __future__ import annotations
 import keras
 import tensorflow as tf
 from digits_data import load
+
+import expcore
 from expcore_plugins.estimators.keras import KerasEstimator
 from expcore_plugins.exporters.best import Best
 from expcore_plugins.exporters.latest import Latest
 from expcore_plugins.exporters.saved_model import SavedModel
 from expcore_plugins.hooks.early_stopping import EarlyStopping
-
-import expcore
 
 BATCH = 32
 

@@ -64,7 +64,7 @@ def run(
 def _choose(use: Sequence[str], off: Sequence[str], *, no_plugins: bool, allow_server: bool) -> None:
     """Puts choices where the process's plugin host, and any process that it starts, will find them."""
     from expcore.host import set_default_host
-    from expcore.selection import ALLOW, DISABLE, USE
+    from expcore.host.selection import ALLOW, DISABLE, USE
 
     for option in off:
         if not option.startswith("no:") or not option[3:].strip():

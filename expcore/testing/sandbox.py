@@ -11,8 +11,8 @@ from typing import Any
 import importlib_metadata
 
 from expcore.calling import describe
-from expcore.discovery import BUILTIN, canonical, kind_of
 from expcore.host import PluginHost, set_default_host
+from expcore.host.discovery import BUILTIN, canonical, kind_of
 
 
 @dataclass(frozen=True)

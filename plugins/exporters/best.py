@@ -5,12 +5,11 @@ from __future__ import annotations
 import math
 from typing import ClassVar
 
-from expcore_plugins.arguments import number, text
-
 from expcore.errors import InvalidArgument
 from expcore.metrics import direction, improved, numbers, value_of
 from expcore.publish import Policy
 from expcore.types import Checkpoint, Evaluation, Format, History, Metrics
+from expcore_plugins.arguments import number, text
 
 
 class Best(Policy):

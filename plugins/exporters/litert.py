@@ -6,10 +6,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from expcore.temporary import temporary_directory
 from expcore_plugins.exporters.keras_model import check_filename, check_input_names
 from expcore_plugins.exporters.saved_model import SavedModel
-
-from expcore.temporary import temporary_directory
 
 _SUBJECT = "format litert"
 

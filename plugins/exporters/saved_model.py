@@ -7,6 +7,9 @@ from collections.abc import Callable, Mapping, Sequence
 from inspect import Parameter
 from typing import Any
 
+from expcore.calling import call_naming, describe, parameters
+from expcore.errors import InvalidArgument, InvalidType, listing
+from expcore.temporary import temporary_directory
 from expcore_plugins.exporters.keras_model import (
     Signature,
     check_input_names,
@@ -15,10 +18,6 @@ from expcore_plugins.exporters.keras_model import (
     restored_model,
     signature_of,
 )
-
-from expcore.calling import call_naming, describe, parameters
-from expcore.errors import InvalidArgument, InvalidType, listing
-from expcore.temporary import temporary_directory
 
 _SUBJECT = "format saved_model"
 

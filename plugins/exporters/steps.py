@@ -6,11 +6,10 @@ from collections.abc import Sequence
 from itertools import pairwise
 from typing import ClassVar
 
-from expcore_plugins.arguments import whole
-
 from expcore.errors import InvalidArgument
 from expcore.publish import Policy
 from expcore.types import Format, History, Metrics
+from expcore_plugins.arguments import whole
 
 
 class Steps(Policy):

@@ -5,11 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from expcore_plugins.arguments import number, seconds, text, whole
-
 from expcore.errors import InvalidArgument, InvalidHook
 from expcore.metrics import direction, last_improvement, value_of
 from expcore.types import Evaluation, History, Run
+from expcore_plugins.arguments import number, seconds, text, whole
 
 _SUBJECT = "hook 'early_stopping'"
 

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import logging
 
-from expcore_plugins.arguments import whole
-
 from expcore.types import History, Run
+from expcore_plugins.arguments import whole
 
 _SUBJECT = "hook 'global_step_waiter'"
 _LOG = logging.getLogger("expcore.training")

@@ -5,12 +5,11 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 
+from expcore.metrics import numbers, value_of
+from expcore.types import Run
 from expcore_plugins.arguments import texts
 from expcore_plugins.hooks.pace import Pace
 from expcore_plugins.hooks.periodic import Periodic
-
-from expcore.metrics import numbers, value_of
-from expcore.types import Run
 
 _SUBJECT = "hook 'logging'"
 _LOG = logging.getLogger("expcore.training")

@@ -5,12 +5,11 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from expcore_plugins.arguments import text
-from expcore_plugins.hooks.periodic import Periodic
-
 from expcore.errors import NanLoss
 from expcore.metrics import value_of
 from expcore.types import Run
+from expcore_plugins.arguments import text
+from expcore_plugins.hooks.periodic import Periodic
 
 _SUBJECT = "hook 'nan_guard'"
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import sys
 from typing import Any, TextIO
 
-from expcore_plugins.arguments import seconds
 from tqdm import tqdm
 
 from expcore.metrics import numbers
 from expcore.types import Run
+from expcore_plugins.arguments import seconds
 
 
 class ProgressBar:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from expcore_plugins.arguments import whole
-
 from expcore.errors import InvalidArgument
 from expcore.types import Run
+from expcore_plugins.arguments import whole
 
 _SUBJECT = "hook 'stop_at_step'"
 

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import os
 
+from expcore.metrics import numbers
+from expcore.types import Run
 from expcore_plugins.hooks.event_file import EventFile
 from expcore_plugins.hooks.pace import Pace
 from expcore_plugins.hooks.periodic import Periodic
-
-from expcore.metrics import numbers
-from expcore.types import Run
 
 _SUBJECT = "hook 'summaries'"
 

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from expcore_plugins.predicates.combination import Combination
-
 from expcore.types import History, Metrics, Predicate
+from expcore_plugins.predicates.combination import Combination
 
 
 class AnyOf(Combination):

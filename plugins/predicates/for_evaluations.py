@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from expcore.types import History, Metrics
 from expcore_plugins.arguments import whole
 from expcore_plugins.predicates.results import results
-
-from expcore.types import History, Metrics
 
 
 @dataclass(frozen=True)

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from expcore_plugins.arguments import seconds
-
 from expcore.types import History, Metrics
+from expcore_plugins.arguments import seconds
 
 
 @dataclass(frozen=True)

@@ -5,11 +5,10 @@ from __future__ import annotations
 import math
 from dataclasses import KW_ONLY, dataclass
 
-from expcore_plugins.arguments import number, text
-from expcore_plugins.predicates.results import results
-
 from expcore.metrics import direction, value_of
 from expcore.types import History, Metrics
+from expcore_plugins.arguments import number, text
+from expcore_plugins.predicates.results import results
 
 _SUBJECT = "predicate 'until_metric'"
 

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from expcore_plugins.arguments import whole
-
 from expcore.metrics import value_of
 from expcore.types import History, Metrics
+from expcore_plugins.arguments import whole
 
 _SUBJECT = "predicate 'until_step'"
 

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from dataclasses import KW_ONLY, dataclass
 
-from expcore_plugins.arguments import number, text, whole
-from expcore_plugins.predicates.results import results
-
 from expcore.metrics import direction, last_improvement, value_of
 from expcore.types import History, Metrics
+from expcore_plugins.arguments import number, text, whole
+from expcore_plugins.predicates.results import results
 
 _SUBJECT = "predicate 'while_improving'"
 

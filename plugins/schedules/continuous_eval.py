@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from expcore_plugins.schedules.following import Follower
-
 from expcore.experiment import Experiment
 from expcore.types import Predicate
+from expcore_plugins.schedules.following import Follower
 
 
 def continuous_eval(

@@ -9,7 +9,7 @@ from expcore.calling import ask_predicate, check_predicate
 from expcore.checks import check_secs
 from expcore.errors import InvalidArgument, NoNews
 from expcore.experiment import Experiment
-from expcore.heartbeat import TrainingWatch
+from expcore.passes.heartbeat import TrainingWatch
 from expcore.types import Checkpoint, Predicate, TrainingEnd
 
 _LOG = logging.getLogger(__name__)

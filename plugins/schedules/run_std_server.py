@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import logging
 
-from expcore_plugins.schedules.server import start_server
-
 from expcore.experiment import Experiment
-from expcore.heartbeat import TrainingWatch
+from expcore.passes.heartbeat import TrainingWatch
+from expcore_plugins.schedules.server import start_server
 
 _LOG = logging.getLogger(__name__)
 

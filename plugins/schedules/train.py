@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from expcore_plugins.schedules.server import start_server
-
 from expcore.checks import check_secs
 from expcore.cluster import config_value, delay_secs_for, global_step_to_wait_for
 from expcore.errors import InvalidArgument
 from expcore.experiment import Experiment
+from expcore_plugins.schedules.server import start_server
 
 
 def train(experiment: Experiment, delay_secs: float | None = None) -> Any:

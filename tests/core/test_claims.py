@@ -15,9 +15,9 @@ from typing import Any
 
 import pytest
 
-from expcore.claims import MIN_EXPIRY_SECS, Claims
 from expcore.errors import CannotWrite
 from expcore.owner import Owner
+from expcore.passes.claims import MIN_EXPIRY_SECS, Claims
 from expcore.testing.clock import VirtualClock
 
 SUBJECT = "events-chief-0-aa:3 eval"
@@ -119,7 +119,7 @@ def test_another_experiment_of_this_process_never_loses_its_claim(tmp_path):
 
 def test_a_process_of_this_machine_that_has_ended_is_taken_over_from_at_once(tmp_path):
     script = (
-        "import sys; from expcore.claims import Claims; from expcore.testing.clock import VirtualClock\n"
+        "import sys; from expcore.passes.claims import Claims; from expcore.testing import VirtualClock\n"
         f"assert Claims(sys.argv[1], VirtualClock()).take({SUBJECT!r}, 1)\n"
         "print('taken', flush=True); sys.stdin.read()"
     )

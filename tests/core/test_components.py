@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from expcore.components import Components
+from expcore.config.components import Components
 from expcore.errors import ConfigError, PluginLoadError, UnknownComponent
 from expcore.types import Component
 

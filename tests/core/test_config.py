@@ -12,11 +12,6 @@ from pathlib import Path
 
 import pytest
 import yaml
-from expcore_plugins.exporters.best import Best
-from expcore_plugins.hooks.stop_at_step import StopAtStep
-from expcore_plugins.predicates.any_of import AnyOf
-from expcore_plugins.predicates.until_step import UntilStep
-from expcore_plugins.predicates.while_improving import WhileImproving
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -27,6 +22,11 @@ from expcore.experiment import Experiment
 from expcore.testing.clock import VirtualClock
 from expcore.testing.numpy_estimator import NumpyEstimator
 from expcore.testing.sandbox import PluginSandbox
+from expcore_plugins.exporters.best import Best
+from expcore_plugins.hooks.stop_at_step import StopAtStep
+from expcore_plugins.predicates.any_of import AnyOf
+from expcore_plugins.predicates.until_step import UntilStep
+from expcore_plugins.predicates.while_improving import WhileImproving
 
 LEAST = {"estimator": "numpy", "train_input_fn": print, "eval_input_fn": print, "output_dir": "/m"}
 

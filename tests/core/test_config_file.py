@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from expcore.config_file import MAX_BYTES, MAX_DEPTH, MAX_VALUES, merge, plain, read_file
+from expcore.config.file import MAX_BYTES, MAX_DEPTH, MAX_VALUES, merge, plain, read_file
 from expcore.errors import ConfigError
 
 

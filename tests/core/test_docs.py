@@ -17,8 +17,8 @@ import pytest
 
 from expcore import ExperimentConfig, RunConfig, errors, hookspecs
 from expcore.cli import main
-from expcore.components import Components
-from expcore.config_file import read_file
+from expcore.config.components import Components
+from expcore.config.file import read_file
 from expcore.testing import PluginSandbox
 
 ROOT = Path(__file__).resolve().parents[2]

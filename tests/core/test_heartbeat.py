@@ -11,8 +11,8 @@ import pytest
 
 from expcore import events as ev
 from expcore.events import Event
-from expcore.heartbeat import BEAT_SECS, Heartbeat, TrainingWatch
 from expcore.history import History
+from expcore.passes.heartbeat import BEAT_SECS, Heartbeat, TrainingWatch
 
 
 class Model:

@@ -9,8 +9,8 @@ import pluggy
 import pytest
 
 from expcore import hookspecs
-from expcore.contract import SPECS, is_firstresult
 from expcore.hookspecs import hookimpl
+from expcore.host.contract import SPECS, is_firstresult
 from expcore.testing import PluginSandbox
 from expcore.types import Component
 

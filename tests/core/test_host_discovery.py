@@ -6,9 +6,9 @@ import random
 
 import pytest
 
-from expcore.discovery import canonical, discover
 from expcore.errors import PluginLoadError
 from expcore.host import PluginHost
+from expcore.host.discovery import canonical, discover
 from expcore.testing import fake_distribution
 
 

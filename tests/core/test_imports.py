@@ -6,8 +6,8 @@ import sys
 
 import pytest
 
+from expcore.config.imports import Imports, anchored, is_reference
 from expcore.errors import ConfigError
-from expcore.imports import Imports, anchored, is_reference
 
 
 @pytest.fixture(autouse=True)

@@ -6,7 +6,7 @@ import pytest
 
 from expcore import events as ev
 from expcore.errors import ExportFailed, PluginError
-from expcore.journal import Journal
+from expcore.passes.journal import Journal
 from expcore.testing import VirtualClock
 
 

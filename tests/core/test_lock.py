@@ -15,12 +15,12 @@ from typing import Any
 import pytest
 
 from expcore.errors import EXIT_LOCKED, CannotWrite, Locked
-from expcore.lock import trainer_lock
 from expcore.owner import Owner
+from expcore.passes.lock import trainer_lock
 
 HOLDER = """
 import sys
-from expcore.lock import trainer_lock
+from expcore.passes.lock import trainer_lock
 with trainer_lock(sys.argv[1]):
     print("held", flush=True)
     sys.stdin.read()
@@ -28,7 +28,7 @@ with trainer_lock(sys.argv[1]):
 
 FORKING = """
 import os, sys
-from expcore.lock import trainer_lock
+from expcore.passes.lock import trainer_lock
 with trainer_lock(sys.argv[1]):
     if os.fork():
         os.wait()

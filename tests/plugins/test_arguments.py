@@ -6,9 +6,9 @@ import math
 
 import numpy as np
 import pytest
-from expcore_plugins.arguments import number, seconds, text, texts, whole
 
 from expcore.errors import InvalidArgument
+from expcore_plugins.arguments import number, seconds, text, texts, whole
 
 
 def test_whole_numbers_of_any_library_become_int():

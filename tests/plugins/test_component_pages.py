@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from expcore.components import Components
+from expcore.config.components import Components
 from expcore.testing import PluginSandbox
 
 DOCS = Path(__file__).parents[2] / "docs"

@@ -7,13 +7,12 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
+from expcore.cluster import config_value
+from expcore.errors import CannotWrite, InvalidType, one_line
 from expcore_plugins.estimators.keras.directory import PREFIX, identity, mend_state_file, sweep
 from expcore_plugins.estimators.keras.messages import brief
 from expcore_plugins.estimators.keras.saved import FORMAT
 from expcore_plugins.estimators.keras.state import SECTIONS, LiveState
-
-from expcore.cluster import config_value
-from expcore.errors import CannotWrite, InvalidType, one_line
 
 
 class CheckpointWriter:

@@ -6,16 +6,15 @@ import logging
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from expcore.cluster import config_value
+from expcore.errors import CheckpointCorrupt
+from expcore.loop import Advance
 from expcore_plugins.estimators.keras.checkpoints import CheckpointWriter
 from expcore_plugins.estimators.keras.directory import check_not_lost, checkpoints, prepare
 from expcore_plugins.estimators.keras.position import Position
 from expcore_plugins.estimators.keras.saved import SavedCheckpoint
 from expcore_plugins.estimators.keras.state import METRICS, MODEL, OPTIMIZER, LiveState
 from expcore_plugins.estimators.keras.steps import StepBuilder
-
-from expcore.cluster import config_value
-from expcore.errors import CheckpointCorrupt
-from expcore.loop import Advance
 
 _LOG = logging.getLogger(__name__)
 

@@ -9,6 +9,21 @@ from contextlib import contextmanager
 from functools import cached_property
 from typing import Any
 
+from expcore.calling import describe
+from expcore.clock import RealClock
+from expcore.cluster import RunConfig, config_value
+from expcore.errors import (
+    CheckpointCorrupt,
+    ExpcoreError,
+    InvalidArgument,
+    InvalidHook,
+    ModelMismatch,
+    NotCopyable,
+    NotTrained,
+    one_line,
+)
+from expcore.loop import SaveRhythm, TrainingLoop, check_hooks
+from expcore.types import Clock, InputFn, is_hook
 from expcore_plugins.estimators.keras import directory
 from expcore_plugins.estimators.keras.callbacks import adapted, is_callback
 from expcore_plugins.estimators.keras.engine import TrainingEngine
@@ -27,22 +42,6 @@ from expcore_plugins.estimators.keras.settings import (
 from expcore_plugins.estimators.keras.state import MODEL, OPTIMIZER, LiveState
 from expcore_plugins.estimators.keras.steps import StepBuilder
 from expcore_plugins.estimators.keras.summaries import EvaluationSummaries
-
-from expcore.calling import describe
-from expcore.clock import RealClock
-from expcore.cluster import RunConfig, config_value
-from expcore.errors import (
-    CheckpointCorrupt,
-    ExpcoreError,
-    InvalidArgument,
-    InvalidHook,
-    ModelMismatch,
-    NotCopyable,
-    NotTrained,
-    one_line,
-)
-from expcore.loop import SaveRhythm, TrainingLoop, check_hooks
-from expcore.types import Clock, InputFn, is_hook
 
 _LOG = logging.getLogger(__name__)
 

@@ -5,16 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from expcore.calling import describe
+from expcore.errors import InvalidInput
+from expcore.loop import MAX_CALL_SECS, Advance, check_hooks
+from expcore.types import Clock
 from expcore_plugins.estimators.keras.kept import KeptInputs
 from expcore_plugins.estimators.keras.saved import SavedCheckpoint
 from expcore_plugins.estimators.keras.state import MODEL, LiveState
 from expcore_plugins.estimators.keras.steps import Loop, StepBuilder
 from expcore_plugins.estimators.keras.told import reading_run, told
-
-from expcore.calling import describe
-from expcore.errors import InvalidInput
-from expcore.loop import MAX_CALL_SECS, Advance, check_hooks
-from expcore.types import Clock
 
 
 class Evaluator:

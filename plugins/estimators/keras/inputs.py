@@ -7,11 +7,10 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import chain, count, islice
 from typing import Any, NamedTuple
 
-from expcore_plugins.estimators.keras.native import required_parameters
-from expcore_plugins.estimators.keras.steps import shapes
-
 from expcore.calling import describe, describe_type
 from expcore.errors import InvalidInput, InvalidType, listing, one_line
+from expcore_plugins.estimators.keras.native import required_parameters
+from expcore_plugins.estimators.keras.steps import shapes
 
 _LOG = logging.getLogger(__name__)
 

@@ -8,13 +8,12 @@ import tempfile
 from collections.abc import Callable
 from typing import Any
 
+from expcore.calling import describe
+from expcore.errors import CannotWrite, InvalidInput
 from expcore_plugins.estimators.keras.inputs import open_input
 from expcore_plugins.estimators.keras.messages import brief
 from expcore_plugins.estimators.keras.native import seed_data
 from expcore_plugins.estimators.keras.saved import SavedCheckpoint, reading
-
-from expcore.calling import describe
-from expcore.errors import CannotWrite, InvalidInput
 
 _LOG = logging.getLogger(__name__)
 

@@ -5,15 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any
 
+from expcore.errors import InvalidArgument, listing
+from expcore.loop import TrainingRun, check_hooks
+from expcore.types import Clock
 from expcore_plugins.estimators.keras.inputs import open_input
 from expcore_plugins.estimators.keras.saved import SavedCheckpoint
 from expcore_plugins.estimators.keras.state import MODEL, LiveState
 from expcore_plugins.estimators.keras.steps import StepBuilder
 from expcore_plugins.estimators.keras.told import reading_run, told
-
-from expcore.errors import InvalidArgument, listing
-from expcore.loop import TrainingRun, check_hooks
-from expcore.types import Clock
 
 
 class Predictor:

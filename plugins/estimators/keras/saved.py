@@ -8,11 +8,10 @@ from contextlib import contextmanager
 from functools import cached_property
 from typing import Any
 
+from expcore.errors import CheckpointCorrupt, ExpcoreError, ModelMismatch
 from expcore_plugins.estimators.keras.directory import identity
 from expcore_plugins.estimators.keras.messages import brief
 from expcore_plugins.estimators.keras.state import Named
-
-from expcore.errors import CheckpointCorrupt, ExpcoreError, ModelMismatch
 
 FORMAT = 1
 VALUE = ".ATTRIBUTES/VARIABLE_VALUE"

@@ -6,9 +6,8 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
-from expcore_plugins.estimators.keras.messages import brief
-
 from expcore.errors import CannotWrite, InvalidArgument
+from expcore_plugins.estimators.keras.messages import brief
 
 
 class EvaluationSummaries:

@@ -9,11 +9,11 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from expcore_plugins.estimators.keras import KerasEstimator
 
 from expcore import RunConfig
 from expcore.errors import InvalidHook
 from expcore.testing import VirtualClock
+from expcore_plugins.estimators.keras import KerasEstimator
 
 pytestmark = pytest.mark.tf
 

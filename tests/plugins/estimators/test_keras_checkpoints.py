@@ -11,12 +11,12 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from expcore_plugins.estimators.keras import KerasEstimator
-from expcore_plugins.estimators.keras import directory as d
 
 from expcore import RunConfig
 from expcore.errors import CannotWrite, CheckpointCorrupt, ModelMismatch
 from expcore.testing import VirtualClock
+from expcore_plugins.estimators.keras import KerasEstimator
+from expcore_plugins.estimators.keras import directory as d
 
 pytestmark = pytest.mark.tf
 

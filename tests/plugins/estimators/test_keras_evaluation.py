@@ -9,8 +9,6 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from expcore_plugins.estimators.keras import KerasEstimator
-from expcore_plugins.estimators.keras import saved as saved_module
 
 from expcore import RunConfig
 from expcore.errors import (
@@ -23,6 +21,8 @@ from expcore.errors import (
     NotTrained,
 )
 from expcore.testing import VirtualClock
+from expcore_plugins.estimators.keras import KerasEstimator
+from expcore_plugins.estimators.keras import saved as saved_module
 
 pytestmark = pytest.mark.tf
 

@@ -9,13 +9,13 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from expcore_plugins.estimators.keras import KerasEstimator
-from expcore_plugins.estimators.keras.inputs import open_input
-from expcore_plugins.estimators.keras.kept import KeptInputs
 
 from expcore import RunConfig
 from expcore.errors import InvalidInput, InvalidType
 from expcore.testing import VirtualClock
+from expcore_plugins.estimators.keras import KerasEstimator
+from expcore_plugins.estimators.keras.inputs import open_input
+from expcore_plugins.estimators.keras.kept import KeptInputs
 
 pytestmark = pytest.mark.tf
 

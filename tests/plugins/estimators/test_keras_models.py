@@ -10,8 +10,6 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from expcore_plugins.estimators.keras import KerasEstimator
-from expcore_plugins.estimators.keras import saved as saved_module
 
 from expcore import RunConfig
 from expcore.errors import (
@@ -25,6 +23,8 @@ from expcore.errors import (
     NotTrained,
 )
 from expcore.testing import VirtualClock
+from expcore_plugins.estimators.keras import KerasEstimator
+from expcore_plugins.estimators.keras import saved as saved_module
 
 pytestmark = pytest.mark.tf
 

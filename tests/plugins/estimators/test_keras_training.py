@@ -12,7 +12,6 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from expcore_plugins.estimators.keras import KerasEstimator
 
 from expcore import RunConfig
 from expcore.cluster import parse_tf_config
@@ -27,6 +26,7 @@ from expcore.errors import (
     NotCompiled,
 )
 from expcore.testing import VirtualClock
+from expcore_plugins.estimators.keras import KerasEstimator
 
 pytestmark = pytest.mark.tf
 

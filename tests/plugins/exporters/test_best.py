@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 
 import pytest
-from expcore_plugins.exporters.best import Best
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -13,6 +12,7 @@ from expcore.errors import InvalidArgument, InvalidType, UnknownMetric
 from expcore.events import EVALUATED, EXPORTED, SAVED, Event
 from expcore.history import History
 from expcore.types import Checkpoint
+from expcore_plugins.exporters.best import Best
 
 
 class Nothing:

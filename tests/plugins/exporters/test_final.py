@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from expcore_plugins.exporters.final import Final
-
 from expcore.types import Checkpoint, Export
+from expcore_plugins.exporters.final import Final
 
 
 class Nothing:

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from expcore_plugins.exporters.keras_archive import KerasArchive
-from expcore_plugins.exporters.latest import Latest
 
 from expcore.errors import InvalidArgument, InvalidType, NotTrained
 from expcore.testing.clock import VirtualClock
+from expcore_plugins.exporters.keras_archive import KerasArchive
+from expcore_plugins.exporters.latest import Latest
 
 pytestmark = [
     pytest.mark.tf,

@@ -8,6 +8,8 @@ from contextlib import contextmanager
 
 import numpy as np
 import pytest
+
+from expcore.errors import InvalidArgument, InvalidType
 from expcore_plugins.exporters.keras_model import (
     check_filename,
     check_input_names,
@@ -15,8 +17,6 @@ from expcore_plugins.exporters.keras_model import (
     restored_model,
     signature_of,
 )
-
-from expcore.errors import InvalidArgument, InvalidType
 
 pytestmark = pytest.mark.tf
 

@@ -6,12 +6,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-from expcore_plugins.exporters.latest import Latest
 
 from expcore.errors import InvalidType
 from expcore.publish import versions
 from expcore.testing.clock import VirtualClock
 from expcore.types import Checkpoint, Export
+from expcore_plugins.exporters.latest import Latest
 
 
 class Text:

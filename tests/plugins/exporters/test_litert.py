@@ -7,11 +7,11 @@ from contextlib import contextmanager
 
 import numpy as np
 import pytest
-from expcore_plugins.exporters.latest import Latest
-from expcore_plugins.exporters.litert import LiteRT
 
 from expcore.errors import InvalidArgument, InvalidType
 from expcore.testing.clock import VirtualClock
+from expcore_plugins.exporters.latest import Latest
+from expcore_plugins.exporters.litert import LiteRT
 
 pytestmark = pytest.mark.tf
 

@@ -6,12 +6,12 @@ import os
 from pathlib import Path
 
 import pytest
-from expcore_plugins.exporters.final import Final
-from expcore_plugins.exporters.latest import Latest
-from expcore_plugins.exporters.post_process import PostProcess
 
 from expcore.errors import CannotWrite, InvalidType, PluginError
 from expcore.testing.clock import VirtualClock
+from expcore_plugins.exporters.final import Final
+from expcore_plugins.exporters.latest import Latest
+from expcore_plugins.exporters.post_process import PostProcess
 
 
 class Text:

@@ -13,11 +13,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from expcore_plugins.exporters.latest import Latest
-from expcore_plugins.exporters.saved_model import SavedModel
 
 from expcore.errors import CannotWrite, InvalidArgument, InvalidType, NotTrained
 from expcore.testing.clock import VirtualClock
+from expcore_plugins.exporters.latest import Latest
+from expcore_plugins.exporters.saved_model import SavedModel
 
 pytestmark = pytest.mark.tf
 

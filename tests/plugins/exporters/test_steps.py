@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 import pytest
-from expcore_plugins.exporters.steps import Steps
 from hypothesis import given
 from hypothesis import strategies as st
 
 from expcore.errors import InvalidArgument
 from expcore.types import Checkpoint, Export
+from expcore_plugins.exporters.steps import Steps
 
 
 class Nothing:

@@ -6,6 +6,11 @@ import os
 
 import numpy as np
 import pytest
+
+from expcore import Experiment, RunConfig
+from expcore.errors import CheckpointCorrupt, NotTrained
+from expcore.publish import versions
+from expcore.testing.clock import VirtualClock
 from expcore_plugins.estimators.keras import KerasEstimator
 from expcore_plugins.exporters.best import Best
 from expcore_plugins.exporters.final import Final
@@ -13,11 +18,6 @@ from expcore_plugins.exporters.keras_archive import KerasArchive
 from expcore_plugins.exporters.latest import Latest
 from expcore_plugins.exporters.litert import LiteRT
 from expcore_plugins.exporters.saved_model import SavedModel
-
-from expcore import Experiment, RunConfig
-from expcore.errors import CheckpointCorrupt, NotTrained
-from expcore.publish import versions
-from expcore.testing.clock import VirtualClock
 
 pytestmark = [
     pytest.mark.tf,

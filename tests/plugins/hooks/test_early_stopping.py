@@ -6,7 +6,6 @@ import math
 from types import SimpleNamespace
 
 import pytest
-from expcore_plugins.hooks.early_stopping import EarlyStopping
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -14,6 +13,7 @@ from expcore.errors import InvalidArgument, InvalidHook, UnknownMetric
 from expcore.testing import CountingEngine as Engine
 from expcore.testing import drive as train
 from expcore.types import Evaluation
+from expcore_plugins.hooks.early_stopping import EarlyStopping
 
 VALUES = st.lists(st.one_of(st.integers(-3, 3).map(float), st.floats()), max_size=12)
 

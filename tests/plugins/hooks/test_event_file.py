@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from expcore_plugins.hooks.event_file import EventFile
 
 from expcore.testing.clock import VirtualClock
+from expcore_plugins.hooks.event_file import EventFile
 
 pytestmark = pytest.mark.tf
 

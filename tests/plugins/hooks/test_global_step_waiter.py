@@ -6,12 +6,12 @@ import logging
 from types import SimpleNamespace
 
 import pytest
-from expcore_plugins.hooks.global_step_waiter import GlobalStepWaiter
 
 from expcore.errors import InvalidArgument
 from expcore.testing import CountingEngine as Engine
 from expcore.testing import drive as train
 from expcore.types import Checkpoint, TrainingEnd
+from expcore_plugins.hooks.global_step_waiter import GlobalStepWaiter
 
 
 class Others:

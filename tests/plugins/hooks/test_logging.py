@@ -7,11 +7,11 @@ import math
 
 import numpy as np
 import pytest
-from expcore_plugins.hooks.logging import Logging
 
 from expcore.errors import InvalidArgument, InvalidType, UnknownMetric
 from expcore.testing import CountingEngine as Engine
 from expcore.testing import drive as train
+from expcore_plugins.hooks.logging import Logging
 
 
 @pytest.fixture

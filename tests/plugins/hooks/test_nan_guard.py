@@ -5,13 +5,13 @@ from __future__ import annotations
 import math
 
 import pytest
-from expcore_plugins.hooks.nan_guard import NanGuard
 from hypothesis import given
 from hypothesis import strategies as st
 
 from expcore.errors import InvalidArgument, InvalidType, NanLoss, UnknownMetric
 from expcore.testing import CountingEngine as Engine
 from expcore.testing import drive as train
+from expcore_plugins.hooks.nan_guard import NanGuard
 
 
 def spoilt(at, value=math.nan, name="loss"):

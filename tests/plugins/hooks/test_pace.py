@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from types import SimpleNamespace
 
-from expcore_plugins.hooks.pace import Pace
-
 from expcore.testing.clock import VirtualClock
+from expcore_plugins.hooks.pace import Pace
 
 
 def test_counts_from_the_last_look():

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import pytest
-from expcore_plugins.hooks.periodic import Periodic
 from hypothesis import given
 from hypothesis import strategies as st
 
 from expcore.errors import InvalidArgument
+from expcore_plugins.hooks.periodic import Periodic
 
 
 @given(st.integers(0, 10**9), st.integers(1, 10**6))

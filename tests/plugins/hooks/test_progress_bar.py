@@ -6,11 +6,11 @@ import io
 import sys
 
 import pytest
-from expcore_plugins.hooks.progress_bar import ProgressBar
 
 from expcore.errors import InvalidArgument
 from expcore.testing import CountingEngine as Engine
 from expcore.testing import drive as train
+from expcore_plugins.hooks.progress_bar import ProgressBar
 
 
 class Terminal(io.StringIO):

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import pytest
-from expcore_plugins.hooks.stop_at_step import StopAtStep
 from hypothesis import given
 from hypothesis import strategies as st
 
 from expcore.errors import InvalidArgument
 from expcore.testing import CountingEngine as Engine
 from expcore.testing import drive as train
+from expcore_plugins.hooks.stop_at_step import StopAtStep
 
 
 @given(start=st.integers(0, 300), last=st.integers(0, 300))

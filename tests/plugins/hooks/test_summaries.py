@@ -8,11 +8,11 @@ import sys
 
 import numpy as np
 import pytest
-from expcore_plugins.hooks.summaries import Summaries
 
 from expcore.errors import InvalidArgument
 from expcore.testing import CountingEngine as Engine
 from expcore.testing import drive as train
+from expcore_plugins.hooks.summaries import Summaries
 
 pytestmark = pytest.mark.tf
 

@@ -9,17 +9,17 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from expcore_plugins.hooks.logging import Logging
-from expcore_plugins.hooks.nan_guard import NanGuard
-from expcore_plugins.hooks.progress_bar import ProgressBar
-from expcore_plugins.hooks.summaries import Summaries
-from expcore_plugins.observers import default_hooks
 
 from expcore.cluster import RunConfig
 from expcore.errors import UnknownOption
 from expcore.experiment import Experiment
 from expcore.testing import PluginSandbox
 from expcore.testing.numpy_estimator import NumpyEstimator
+from expcore_plugins.hooks.logging import Logging
+from expcore_plugins.hooks.nan_guard import NanGuard
+from expcore_plugins.hooks.progress_bar import ProgressBar
+from expcore_plugins.hooks.summaries import Summaries
+from expcore_plugins.observers import default_hooks
 
 
 class Terminal(io.StringIO):

@@ -6,14 +6,14 @@ import itertools
 from types import SimpleNamespace
 
 import pytest
+
+from expcore.errors import InvalidArgument, InvalidType
+from expcore.types import Evaluation
 from expcore_plugins.predicates.all_of import AllOf
 from expcore_plugins.predicates.any_of import AnyOf
 from expcore_plugins.predicates.negate import Negate
 from expcore_plugins.predicates.until_metric import UntilMetric
 from expcore_plugins.predicates.until_step import UntilStep
-
-from expcore.errors import InvalidArgument, InvalidType
-from expcore.types import Evaluation
 
 
 def says(verdict):

@@ -5,10 +5,10 @@ from __future__ import annotations
 from types import SimpleNamespace
 
 import pytest
-from expcore_plugins.predicates.for_evaluations import ForEvaluations
 
 from expcore.errors import InvalidArgument
 from expcore.types import Evaluation
+from expcore_plugins.predicates.for_evaluations import ForEvaluations
 
 
 def history(n):

@@ -6,9 +6,9 @@ import math
 from types import SimpleNamespace
 
 import pytest
-from expcore_plugins.predicates.for_seconds import ForSeconds
 
 from expcore.errors import InvalidArgument
+from expcore_plugins.predicates.for_seconds import ForSeconds
 
 
 @pytest.mark.parametrize("result", [None, {}, {"loss": 1.0}])

@@ -6,12 +6,12 @@ import math
 from types import SimpleNamespace
 
 import pytest
-from expcore_plugins.predicates.until_metric import UntilMetric
 from hypothesis import given
 from hypothesis import strategies as st
 
 from expcore.errors import InvalidArgument, UnknownMetric
 from expcore.types import Evaluation
+from expcore_plugins.predicates.until_metric import UntilMetric
 
 
 def history(*values, metric="auc"):

@@ -5,10 +5,10 @@ from __future__ import annotations
 from types import SimpleNamespace
 
 import pytest
-from expcore_plugins.predicates.until_step import UntilStep
 
 from expcore.errors import InvalidArgument, UnknownMetric
 from expcore.types import Evaluation
+from expcore_plugins.predicates.until_step import UntilStep
 
 
 def history(*steps):

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from expcore_plugins.predicates.while_file_exists import WhileFileExists
 
 from expcore.errors import InvalidArgument
+from expcore_plugins.predicates.while_file_exists import WhileFileExists
 
 
 @pytest.mark.parametrize("result", [None, {}, {"loss": 1.0}])

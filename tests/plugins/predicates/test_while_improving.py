@@ -6,12 +6,12 @@ import math
 from types import SimpleNamespace
 
 import pytest
-from expcore_plugins.predicates.while_improving import WhileImproving
 from hypothesis import given
 from hypothesis import strategies as st
 
 from expcore.errors import InvalidArgument, UnknownMetric
 from expcore.types import Evaluation
+from expcore_plugins.predicates.while_improving import WhileImproving
 
 VALUES = st.lists(st.one_of(st.integers(-3, 3).map(float), st.floats()), max_size=12)
 

@@ -11,7 +11,7 @@ from expcore.cluster import RunConfig
 from expcore.errors import ExportFailed, InvalidArgument, StoppedBySignal
 from expcore.events import EventLog, LogReader
 from expcore.experiment import Experiment
-from expcore.heartbeat import Heartbeat
+from expcore.passes.heartbeat import Heartbeat
 from expcore.testing import PluginSandbox, VirtualClock
 from expcore.testing.numpy_estimator import NumpyEstimator
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
-from expcore_plugins.predicates.for_evaluations import ForEvaluations
 
 from expcore import Experiment
 from expcore.testing import NumpyEstimator, PluginSandbox, VirtualClock
+from expcore_plugins.predicates.for_evaluations import ForEvaluations
 
 
 def test_a_built_in_predicate_counts_the_evaluations_on_the_training_data(tmp_path):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pytest
-from expcore_plugins.schedules import run_std_server as module
 
 from expcore.cluster import RunConfig, parse_tf_config
 from expcore.errors import InvalidArgument, ServerUnavailable, StoppedBySignal
@@ -11,6 +10,7 @@ from expcore.events import EventLog, LogReader
 from expcore.experiment import Experiment
 from expcore.testing import PluginSandbox, VirtualClock
 from expcore.testing.numpy_estimator import NumpyEstimator
+from expcore_plugins.schedules import run_std_server as module
 
 CLUSTER = {"chief": ["h0:1"], "ps": ["h1:1"]}
 

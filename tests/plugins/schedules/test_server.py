@@ -5,11 +5,11 @@ from __future__ import annotations
 import socket
 
 import pytest
-from expcore_plugins.schedules import server
-from expcore_plugins.schedules.server import listening, other_interfaces, start_server
 
 from expcore.cluster import RunConfig, parse_tf_config
 from expcore.errors import InvalidArgument, ServerUnavailable
+from expcore_plugins.schedules import server
+from expcore_plugins.schedules.server import listening, other_interfaces, start_server
 
 NEAR = {"chief": ["127.0.0.1:2222"], "ps": ["localhost:2223", "[::1]:2224"]}
 FAR = {"chief": ["10.0.0.1:2222"], "ps": ["10.0.0.2:2223", "127.0.0.1:2224"]}

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 
 import pytest
-from expcore_plugins.schedules import server
 
 from expcore.cluster import RunConfig, parse_tf_config
 from expcore.errors import InvalidArgument, ServerUnavailable, StoppedBySignal
@@ -13,6 +12,7 @@ from expcore.events import LogReader
 from expcore.experiment import Experiment
 from expcore.testing import PluginSandbox, VirtualClock
 from expcore.testing.numpy_estimator import NumpyEstimator
+from expcore_plugins.schedules import server
 
 CLUSTER = {"chief": ["h0:1"], "worker": [f"h{n}:1" for n in range(1, 20)]}
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from expcore.discovery import IN_CODE, Entry, canonical, kind_of
 from expcore.errors import InvalidArgument, nearest
+from expcore.host.discovery import IN_CODE, Entry, canonical, kind_of
 
 USE, DISABLE, ALLOW, STRICT = "EXPCORE_USE", "EXPCORE_DISABLE", "EXPCORE_ALLOW", "EXPCORE_STRICT_PLUGINS"
 

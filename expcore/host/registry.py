@@ -14,11 +14,11 @@ import pluggy
 
 from expcore import hookspecs
 from expcore.calling import describe
-from expcore.contract import check_plugin
-from expcore.discovery import OBSERVERS, Distribution, Entry, EntryPoint, discover
 from expcore.errors import InvalidType, PluginError, PluginLoadError, one_line
 from expcore.hookspecs import hookimpl
-from expcore.selection import DISABLE, Selection
+from expcore.host.contract import check_plugin
+from expcore.host.discovery import OBSERVERS, Distribution, Entry, EntryPoint, discover
+from expcore.host.selection import DISABLE, Selection
 from expcore.types import Component
 
 _LOG = logging.getLogger(__name__)

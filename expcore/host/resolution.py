@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from expcore.discovery import BUILTIN, IN_CODE, canonical
 from expcore.errors import ComponentConflict, ExpcoreError, UnknownComponent, listing, nearest
+from expcore.host.discovery import BUILTIN, IN_CODE, canonical
 from expcore.types import Component
 
 ACTIVE, SHADOWED, BLOCKED, BROKEN, CONFLICT = "active", "shadowed", "blocked", "broken", "conflict"

@@ -11,7 +11,7 @@ from expcore import events as ev
 from expcore.calling import call_naming, describe
 from expcore.errors import one_line
 from expcore.history import shorten
-from expcore.journal import Journal
+from expcore.passes.journal import Journal
 from expcore.types import Checkpoint, Evaluation, Export, Metrics
 
 if TYPE_CHECKING:

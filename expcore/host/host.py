@@ -12,13 +12,13 @@ from typing import Any
 
 import pluggy
 
-from expcore.catalogues import Catalogues
-from expcore.contract import check_hook_name, is_firstresult
-from expcore.discovery import BUILTIN, KINDS, OBSERVERS, Entry, EntryPoint, kind_of
 from expcore.errors import InvalidArgument, InvalidType, UnknownComponent, one_line
 from expcore.factories import check_params
-from expcore.registry import PluginFailure, Registry, blaming
-from expcore.resolution import (
+from expcore.host.catalogues import Catalogues
+from expcore.host.contract import check_hook_name, is_firstresult
+from expcore.host.discovery import BUILTIN, KINDS, OBSERVERS, Entry, EntryPoint, kind_of
+from expcore.host.registry import PluginFailure, Registry, blaming
+from expcore.host.resolution import (
     ACTIVE,
     BLOCKED,
     BROKEN,
@@ -29,7 +29,7 @@ from expcore.resolution import (
     decide,
     unknown,
 )
-from expcore.selection import Selection
+from expcore.host.selection import Selection
 from expcore.types import Component
 
 _LOG = logging.getLogger(__name__)

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 from expcore import events as ev
 from expcore.calling import describe
 from expcore.errors import CannotWrite, ExpcoreError, NoNews, StoppedBySignal, one_line
-from expcore.evaluate_pass import EvaluatePass, Request
-from expcore.export_pass import ExportPass
-from expcore.journal import Journal
-from expcore.train_pass import OnSave, Training
+from expcore.passes.evaluate_pass import EvaluatePass, Request
+from expcore.passes.export_pass import ExportPass
+from expcore.passes.journal import Journal
+from expcore.passes.train_pass import OnSave, Training
 from expcore.types import Component, Metrics, TrainingEnd
 
 if TYPE_CHECKING:

@@ -8,11 +8,11 @@ from functools import partial
 from typing import Any
 
 from expcore.calling import describe
-from expcore.discovery import IN_CODE, OBSERVERS, Entry
 from expcore.errors import PluginError
-from expcore.registry import Registry, catalogue_hook
-from expcore.resolution import BROKEN, Candidate
-from expcore.selection import Selection
+from expcore.host.discovery import IN_CODE, OBSERVERS, Entry
+from expcore.host.registry import Registry, catalogue_hook
+from expcore.host.resolution import BROKEN, Candidate
+from expcore.host.selection import Selection
 from expcore.types import Component
 
 

@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from expcore import events as ev
-from expcore.claims import Claims
 from expcore.errors import CheckpointCorrupt, InvalidType, one_line
 from expcore.events import plain
 from expcore.history import fingerprint
-from expcore.hooks import fitting_hooks
-from expcore.journal import Journal
 from expcore.metrics import in_words
+from expcore.passes.claims import Claims
+from expcore.passes.fitting import fitting_hooks
+from expcore.passes.journal import Journal
 from expcore.types import Checkpoint, Evaluation
 
 if TYPE_CHECKING:

@@ -18,11 +18,11 @@ from expcore.calling import accepts, describe
 from expcore.cluster import config_value
 from expcore.errors import CannotWrite, StoppedBySignal, one_line
 from expcore.events import LOG_DIR, plain
-from expcore.heartbeat import BEAT_SECS, Heartbeat
 from expcore.history import History
-from expcore.hooks import fitting_hooks
-from expcore.journal import Journal
-from expcore.lock import trainer_lock
+from expcore.passes.fitting import fitting_hooks
+from expcore.passes.heartbeat import BEAT_SECS, Heartbeat
+from expcore.passes.journal import Journal
+from expcore.passes.lock import trainer_lock
 from expcore.types import Checkpoint, Run, TrainingEnd
 
 if TYPE_CHECKING:

@@ -10,10 +10,10 @@ from functools import cache
 from typing import TYPE_CHECKING, Any, get_type_hints
 
 from expcore.cluster import RunConfig
-from expcore.components import Components, Host, Make
-from expcore.config_file import merge, plain, read_file
+from expcore.config.components import Components, Host, Make
+from expcore.config.file import merge, plain, read_file
+from expcore.config.imports import Imports, anchored, is_reference
 from expcore.errors import ConfigError, InvalidArgument, InvalidType, listing, nearest
-from expcore.imports import Imports, anchored, is_reference
 from expcore.tf_config import shown
 from expcore.types import Clock, EvalInputFn, InputFn
 
@@ -94,7 +94,7 @@ class ExperimentConfig:
             source: an ExperimentConfig, a mapping, a path, or a list of these.
 
         Raises:
-            ConfigError: a file cannot be read (``expcore.config_file.read_file`` says when), a source is
+            ConfigError: a file cannot be read (``expcore.config.file.read_file`` says when), a source is
                 something else, a key is unknown, or as at construction.
         """
         if isinstance(source, ExperimentConfig):
