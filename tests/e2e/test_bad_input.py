@@ -186,7 +186,7 @@ CASES = {
     "input_without_labels": ("", (), {}, 64, ("input float32[None, 1] does not fit model",)),
     "input_of_another_shape": ("", (), {}, 64, ("float32[None, 5]", "does not fit model")),
     "rows_that_do_not_match": ("", (), {}, 64, ("[10, 64]", "as many")),
-    "metric_that_is_not_there": ("", (), {}, 70, ("'best'", "'auc'", "'loss'")),
+    "metric_that_is_not_there": ("", (), {}, 64, ("'best'", "'auc'", "'loss'")),
     "steps_below_zero": ("", (), {}, 64, ("train_steps is -5", "positive")),
     "same_exporter_twice": ("", (), {}, 64, ("2 exporters are called 'best'", "name=")),
     "no_exporter": ("", (), {}, 64, ("export",)),

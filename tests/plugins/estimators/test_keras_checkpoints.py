@@ -212,8 +212,13 @@ def cut(path):
 
 
 def bit(path):
+    """Flips one bit in a weight: what else lies in the file, and where, hangs on names."""
+    reader = tf.train.load_checkpoint(str(path).partition(".data")[0])
+    key = next(k for k in sorted(reader.get_variable_to_shape_map()) if k.startswith("model/"))
     content = bytearray(path.read_bytes())
-    content[len(content) // 3] ^= 1
+    at = content.find(reader.get_tensor(key).tobytes())
+    assert at >= 0
+    content[at] ^= 1
     path.write_bytes(bytes(content))
 
 
