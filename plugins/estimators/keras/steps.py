@@ -83,7 +83,10 @@ class StepBuilder:
         if self._model.run_eagerly:
             return partial(_run_eagerly, function, before, counter)
         step = self._traced(function, spec)
-        loop = tf.function(_fused(step, spec, before, counter), autograph=False)
+        fused = tf.function(_fused(step, spec, before, counter), autograph=False)
+        # One trace serves every n and every iterator. Made here, it is not counted as a retracing by
+        # TensorFlow, which would warn of the fifth estimator in a process.
+        loop = fused.get_concrete_function(tf.data.IteratorSpec(spec), tf.TensorSpec((), tf.int64))
         return partial(_run_fused, loop, [name for name, _ in _named(step.structured_outputs)])
 
     def _begin_window(self, window: int) -> None:
