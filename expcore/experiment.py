@@ -17,7 +17,7 @@ from expcore.checks import (
 )
 from expcore.clock import RealClock
 from expcore.cluster import config_value
-from expcore.errors import InvalidArgument, StoppedBySignal, listing
+from expcore.errors import InvalidArgument, listing
 from expcore.history import History
 from expcore.host import PluginHost, default_host
 from expcore.methods import ALIASES, NOT_GIVEN, ScheduleMethods
@@ -154,9 +154,7 @@ class Experiment(Parts, ScheduleMethods):
 
     def checkpoints(self) -> list[Checkpoint]:
         """Returns the checkpoints there are, oldest first; only the newest if the estimator knows no more."""
-        listed = getattr(self._estimator, "checkpoints", None)
-        paths = list(listed()) if callable(listed) else [self._estimator.latest_checkpoint()]
-        return [self.history.identify(path) for path in paths if path is not None]
+        return [self.history.identify(path) for path in self.checkpoint_paths()]
 
     def train_pass(
         self,
@@ -264,15 +262,6 @@ class Experiment(Parts, ScheduleMethods):
                 f"name={name!r}: eval_input_fn is a mapping, whose names {listing(list(self.eval_sets))} "
                 "name the directories; leave name out"
             )
-
-    def interrupt(self, signum: int) -> None:
-        """Asks for the end of the run, as a signal does: the state is saved, StoppedBySignal is raised."""
-        self.signalled = signum
-
-    def check_signal(self) -> None:
-        """Raises StoppedBySignal where ``interrupt`` was called."""
-        if self.signalled is not None:
-            raise StoppedBySignal(self.signalled)
 
     def copy(self, estimator: Any) -> Experiment:
         """Returns an experiment of the same parts with another estimator and no eval hooks."""

@@ -6,12 +6,20 @@ from collections.abc import Mapping
 from typing import Any
 
 from expcore.calling import describe_type
+from expcore.errors import StoppedBySignal
 from expcore.host import PluginHost
 from expcore.types import Clock, EvalInputFn, InputFn
 
 
 class Parts:
-    """The parts of an experiment; ``Experiment`` has their meaning."""
+    """The parts of an experiment, of which ``Experiment`` has the meaning, and how its run is ended.
+
+    The passes work on this much of an experiment, so that they stand below it.
+
+    Attributes:
+        timed_out: whether the last schedule ended for lack of news.
+        signalled: the signal that asked for the end; None: none did.
+    """
 
     _estimator: Any
     _train_input_fn: InputFn
@@ -29,6 +37,8 @@ class Parts:
     _saving_listeners: list[Any]
     _plugins: PluginHost
     _clock: Clock
+    timed_out: bool
+    signalled: int | None
 
     @property
     def estimator(self) -> Any:
@@ -141,3 +151,20 @@ class Parts:
             "eval_hooks": [describe_type(type(hook)) for hook in self._eval_hooks],
             "exporters": {e.name: describe_type(type(e)) for e in self._export_strategies},
         }
+
+    def checkpoint_paths(self) -> list[str]:
+        """Returns the paths of the checkpoints, oldest first; only the newest if no more are known."""
+        listed = getattr(self._estimator, "checkpoints", None)
+        if callable(listed):
+            return list(listed())
+        newest = self._estimator.latest_checkpoint()
+        return [] if newest is None else [newest]
+
+    def interrupt(self, signum: int) -> None:
+        """Asks for the end of the run, as a signal does: the state is saved, StoppedBySignal is raised."""
+        self.signalled = signum
+
+    def check_signal(self) -> None:
+        """Raises StoppedBySignal where ``interrupt`` was called."""
+        if self.signalled is not None:
+            raise StoppedBySignal(self.signalled)

@@ -7,20 +7,18 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from expcore import events as ev
 from expcore.errors import CheckpointCorrupt, InvalidType, one_line
 from expcore.events import plain
 from expcore.history import fingerprint
 from expcore.metrics import in_words
+from expcore.parts import Parts
 from expcore.passes.claims import Claims
 from expcore.passes.fitting import fitting_hooks
 from expcore.passes.journal import Journal
 from expcore.types import Checkpoint, Evaluation
-
-if TYPE_CHECKING:
-    from expcore.experiment import Experiment
 
 _LOG = logging.getLogger(__name__)
 
@@ -51,7 +49,7 @@ class EvaluatePass:
         journal: where results are recorded.
     """
 
-    def __init__(self, experiment: Experiment, journal: Journal) -> None:
+    def __init__(self, experiment: Parts, journal: Journal) -> None:
         self._experiment, self._journal = experiment, journal
         self._claims = Claims(experiment.model_dir, experiment.clock)
 

@@ -5,17 +5,15 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from expcore import events as ev
 from expcore.calling import call_naming, describe
 from expcore.errors import one_line
 from expcore.history import shorten
+from expcore.parts import Parts
 from expcore.passes.journal import Journal
 from expcore.types import Checkpoint, Evaluation, Export, Metrics
-
-if TYPE_CHECKING:
-    from expcore.experiment import Experiment
 
 _LOG = logging.getLogger(__name__)
 
@@ -28,7 +26,7 @@ class ExportPass:
         journal: where exports and skips are recorded.
     """
 
-    def __init__(self, experiment: Experiment, journal: Journal) -> None:
+    def __init__(self, experiment: Parts, journal: Journal) -> None:
         self._experiment, self._journal = experiment, journal
 
     def run(self, eval_result: Metrics | None, checkpoint_path: str | None, final: bool) -> list[str | None]:
@@ -41,7 +39,10 @@ class ExportPass:
         experiment = self._experiment
         if not experiment.export_strategies:
             return
-        there = {checkpoint.id: checkpoint for checkpoint in experiment.checkpoints()}
+        there = {
+            checkpoint.id: checkpoint
+            for checkpoint in map(self._journal.history.identify, experiment.checkpoint_paths())
+        }
         until = experiment.train_steps
         found = [e for e in self._journal.history.evaluations if e.checkpoint in there]
         for n, evaluation in enumerate(found):

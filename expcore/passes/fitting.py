@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from expcore.calling import describe
 from expcore.errors import InvalidHook
-
-if TYPE_CHECKING:
-    from expcore.experiment import Experiment
+from expcore.parts import Parts
 
 
-def fitting_hooks(experiment: Experiment, given: Sequence[Any], added: Sequence[Any]) -> list[Any]:
+def fitting_hooks(experiment: Parts, given: Sequence[Any], added: Sequence[Any]) -> list[Any]:
     """Returns the hooks for one call of the estimator; added ones come first.
 
     An estimator without ``supports_hook`` gets the given ones and no others.

@@ -5,19 +5,17 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from expcore import events as ev
 from expcore.calling import describe
 from expcore.errors import CannotWrite, ExpcoreError, NoNews, StoppedBySignal, one_line
+from expcore.parts import Parts
 from expcore.passes.evaluate_pass import EvaluatePass, Request
 from expcore.passes.export_pass import ExportPass
 from expcore.passes.journal import Journal
 from expcore.passes.train_pass import OnSave, Training
 from expcore.types import Component, Metrics, TrainingEnd
-
-if TYPE_CHECKING:
-    from expcore.experiment import Experiment
 
 _LOG = logging.getLogger(__name__)
 
@@ -30,7 +28,7 @@ class Passes:
         journal: where everything is recorded.
     """
 
-    def __init__(self, experiment: Experiment, journal: Journal) -> None:
+    def __init__(self, experiment: Parts, journal: Journal) -> None:
         self._experiment, self._journal = experiment, journal
         self._evaluate = EvaluatePass(experiment, journal)
         self._export = ExportPass(experiment, journal)

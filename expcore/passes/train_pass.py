@@ -11,7 +11,7 @@ from contextlib import ExitStack
 from dataclasses import asdict, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from expcore import events as ev
 from expcore.calling import accepts, describe
@@ -19,14 +19,12 @@ from expcore.cluster import config_value
 from expcore.errors import CannotWrite, StoppedBySignal, one_line
 from expcore.events import LOG_DIR, plain
 from expcore.history import History
+from expcore.parts import Parts
 from expcore.passes.fitting import fitting_hooks
 from expcore.passes.heartbeat import BEAT_SECS, Heartbeat
 from expcore.passes.journal import Journal
 from expcore.passes.lock import trainer_lock
 from expcore.types import Checkpoint, Run, TrainingEnd
-
-if TYPE_CHECKING:
-    from expcore.experiment import Experiment
 
 _LOG = logging.getLogger(__name__)
 
@@ -42,7 +40,7 @@ class Training:
         resources: keeps the lock until the schedule ends.
     """
 
-    def __init__(self, experiment: Experiment, journal: Journal, resources: ExitStack) -> None:
+    def __init__(self, experiment: Parts, journal: Journal, resources: ExitStack) -> None:
         self._experiment, self._journal, self._resources = experiment, journal, resources
         self._chief = bool(config_value(experiment.config, "is_chief"))
         self._run_id = ""
@@ -266,7 +264,7 @@ class _Watch:
 
     every_secs = 1.0
 
-    def __init__(self, experiment: Experiment, journal: Journal, heartbeat: Heartbeat | None) -> None:
+    def __init__(self, experiment: Parts, journal: Journal, heartbeat: Heartbeat | None) -> None:
         self._experiment, self._journal, self._heartbeat = experiment, journal, heartbeat
         self._beaten = 0.0
         self.run: Run | None = None
@@ -327,7 +325,7 @@ class _SaveEvery:
         self._base = run.step
 
 
-def _write_run_record(experiment: Experiment, run: str) -> None:
+def _write_run_record(experiment: Parts, run: str) -> None:
     """Writes run.json: what this training was made of."""
     packages = {}
     for name in ("expcore", "tensorflow", "keras", "numpy"):

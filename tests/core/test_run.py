@@ -324,7 +324,7 @@ def test_a_schedule_that_a_plugin_works_out_at_run_time_runs(by_directory, box):
         def expcore_schedules(self):
             return {"late": lambda experiment: "late ran"}
 
-    box.observe(Plugin)
+    box.add("plugins", "works_it_out", Plugin)  # imported at the start of a run, and not before
     assert run_experiment(by_directory, "out", "late") == "late ran"
 
 

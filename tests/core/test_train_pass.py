@@ -269,6 +269,23 @@ def test_an_error_ends_the_training_not_for_good_at_the_step_that_is_saved(make)
     assert end.checkpoint == experiment.latest_checkpoint().id
 
 
+def test_an_error_in_a_later_pass_ends_the_training_at_what_is_saved_then(make, box):
+    def burst(run):
+        raise KeyError("burst")
+
+    def schedule(experiment):
+        experiment.train_pass(steps=3)
+        experiment.train_pass(steps=9, hooks=[At({8: burst})])
+
+    box.add("schedules", "twice", schedule)
+    experiment = make(config={"save_checkpoints_steps": 2})
+    with pytest.raises(KeyError):
+        experiment.run("twice")
+    (end,) = experiment.history.training_ends
+    assert (end.step, end.over) == (7, False)
+    assert end.checkpoint == experiment.latest_checkpoint().id
+
+
 def test_run_json_says_what_the_training_was_made_of(make, tmp_path, clock):
     clock.sleep(5)
     make(config={"random_seed": 3}, train_steps=2, train_hooks=[At({})]).train()
@@ -521,6 +538,42 @@ def test_a_signal_while_a_hook_begins_lets_no_step_be_made(make):
     with pytest.raises(StoppedBySignal):
         experiment.train()
     assert experiment.history.training_ends[-1].steps == 0
+
+
+def test_a_signal_after_the_last_look_and_before_the_first_step_lets_no_step_be_made(make, box):
+    class Plugin:
+        @hookimpl
+        def expcore_before_train(self, experiment):
+            experiment.interrupt(15)
+
+    box.observe(Plugin)
+    experiment = make(train_steps=5)
+    with pytest.raises(StoppedBySignal):
+        experiment.train()
+    assert experiment.history.training_ends[-1].steps == 0
+
+
+def test_a_signal_during_an_evaluation_in_between_ends_training_in_order(make):
+    ended = []
+
+    class Hook:
+        def end(self, run):
+            ended.append(("end", run.step, run.stop_reason))
+
+        def failed(self, run, error):
+            ended.append(("failed", error))
+
+    def data():
+        experiment.interrupt(15)
+        return [([[1.0]], [1.0])]
+
+    experiment = make(
+        config={"save_checkpoints_steps": 3}, train_steps=50, train_hooks=[Hook()], eval_input_fn=data
+    )
+    with pytest.raises(StoppedBySignal):
+        experiment.train_and_evaluate()
+    assert ended == [("end", 3, "signal")]
+    assert [e.step for e in experiment.history.evaluations] == [3]
 
 
 def test_a_signal_during_on_save_ends_training_at_that_checkpoint(make):
