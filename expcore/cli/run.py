@@ -125,13 +125,15 @@ def _check_writable(output_dir: str) -> None:
 
 
 def _exported(experiment: Experiment, result: Any, known: int) -> bool:
-    """Whether exports are a part of what was done: new ones, or a schedule that returns them."""
-    return isinstance(result, tuple) or len(experiment.history.exports) > known
+    """Whether exports are a part of what was done: a schedule that returns them, or evaluates and exports."""
+    new = len(experiment.history.exports) > known
+    return isinstance(result, tuple) or (isinstance(result, Mapping) and new)
 
 
 def newest_exports(experiment: Experiment) -> list[str]:
-    """Returns the newest export of each exporter, by the log, also of an earlier checkpoint."""
-    newest = {export.exporter: export.path for export in experiment.history.exports}
+    """Returns each exporter's newest export that is still there, also of an earlier checkpoint."""
+    exports = experiment.history.exports
+    newest = {e.exporter: e.path for e in exports if e.path and os.path.exists(e.path)}
     return [path for exporter in experiment.export_strategies if (path := newest.get(exporter.name))]
 
 

@@ -1,19 +1,23 @@
 """The plugin default_hooks: the log line, the curves, the guard and the bar that every training run gets.
 
 They are made by the host, so that each can be blocked (``-p no:hooks/logging``) or replaced like any other
-component, and all at once by ``-p no:plugins/default_hooks``. One whose class is already among the
+component, and all at once by ``-p no:plugins/default_hooks``. A replacement that is broken, in conflict or
+does not take the parameters below is left out with a warning. One whose class is already among the
 experiment's own train hooks is left out.
 """
 
 from __future__ import annotations
 
+import logging
 import sys
 from collections.abc import Iterator
 from typing import Any
 
 from expcore.cluster import config_value
-from expcore.errors import UnknownComponent
+from expcore.errors import ExpcoreError, UnknownComponent
 from expcore.hookspecs import hookimpl
+
+_LOG = logging.getLogger(__name__)
 
 
 @hookimpl
@@ -38,6 +42,9 @@ def _made(experiment: Any) -> Iterator[Any]:
             yield experiment.plugins.create("hooks", name, **params)
         except UnknownComponent:
             continue  # switched off by the user
+        except ExpcoreError as error:
+            # Nobody asked for it: what a stranger provides under this name must not end the run.
+            _LOG.warning("the hook %r is left out of this run: %s", name, error)
 
 
 def _wanted(config: Any) -> Iterator[tuple[str, dict[str, Any]]]:

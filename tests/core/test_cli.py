@@ -489,17 +489,17 @@ def test_the_summary_of_a_run_that_kept_nothing_says_so():
     assert summary({"loss": 1.0}, "m", kept=False) == "done; loss=1; no checkpoint is in m"
 
 
-def test_of_several_exports_of_a_name_the_newest_is_told_for_each_exporter_that_wrote():
-    exports = [
-        Export("best", "a", 1, "e/best/1"),
-        Export("best", "b", 2, "e/best/2"),
-        Export("old", "b", 2, "x"),
-    ]
+def test_of_several_exports_of_a_name_the_newest_there_is_told_for_each_exporter_that_wrote(tmp_path):
+    places = [str(tmp_path / name) for name in ("1", "2", "gone", "x")]
+    for place in (places[0], places[1], places[3]):
+        os.mkdir(place)
+    names = ("best", "best", "best", "old")
+    exports = [Export(name, "a", n, place) for n, (name, place) in enumerate(zip(names, places, strict=True))]
     told = SimpleNamespace(
         history=SimpleNamespace(exports=exports),
         export_strategies=[SimpleNamespace(name="final"), SimpleNamespace(name="best")],
     )
-    assert newest_exports(told) == ["e/best/2"]
+    assert newest_exports(told) == [places[1]]
 
 
 # --- plugins ------------------------------------------------------------------------------------------

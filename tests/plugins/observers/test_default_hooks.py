@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 
 from expcore.cluster import RunConfig
-from expcore.errors import UnknownOption
 from expcore.experiment import Experiment
 from expcore.testing import PluginSandbox
 from expcore.testing.numpy_estimator import NumpyEstimator
@@ -104,12 +103,23 @@ def test_a_third_partys_hook_of_the_name_takes_the_place():
     assert Logging not in found
 
 
-def test_a_replacement_that_cannot_take_the_rhythm_is_an_error_naming_it():
-    host = PluginSandbox(builtins=True).add("hooks", "logging", lambda: None, dist="mylog").host
-    with pytest.raises(
-        UnknownOption, match=r"hook 'logging' \(mylog 0\): it has no parameter 'every_n_steps'"
-    ):
-        hooks(host=host)
+@pytest.mark.parametrize(
+    ("dists", "cause"),
+    [
+        ({"mylog": lambda: None}, "hook 'logging' (mylog 0): it has no parameter 'every_n_steps'"),
+        ({"one": lambda: None, "two": lambda: None}, "2 plugins provide it"),
+    ],
+)
+def test_a_replacement_that_cannot_be_made_is_left_out_with_a_line_and_the_others_stay(caplog, dists, cause):
+    sandbox = PluginSandbox(builtins=True)
+    for dist, factory in dists.items():
+        sandbox.add("hooks", "logging", factory, dist=dist)
+    made = hooks(host=sandbox.host)
+    assert NanGuard in set(made)
+    assert Logging not in set(made)
+    [line] = [r.getMessage() for r in caplog.records if r.name.endswith("default_hooks")]
+    assert line.startswith("the hook 'logging' is left out of this run: ")
+    assert cause in line
 
 
 def test_a_hook_of_the_same_class_among_the_experiments_own_takes_the_place():
