@@ -223,6 +223,15 @@ def test_vanished_and_corrupt_checkpoints_are_skipped_with_the_reason_and_the_re
     assert [e.step for e in experiment.history.evaluations] == [2, 8]
 
 
+def test_one_that_cannot_be_read_is_tried_once_and_others_are_waited_for(make, trainer, clock):
+    trainer(part=4)
+    experiment = make()
+    Path(experiment.model_dir, "ckpt-4.json").write_text("{")
+    assert experiment.continuous_eval(timeout_secs=50) is None
+    assert experiment.estimator.times == [(0, 4, None)]
+    assert (experiment.timed_out, clock.time()) == (True, 50)
+
+
 def test_an_evaluation_that_gives_no_metrics_is_not_made_again_and_the_schedule_can_end(make, trainer, clock):
     trainer(part=2)
     clock.at(10, lambda: trainer(to=4))
@@ -250,8 +259,8 @@ def test_it_ends_where_the_evaluated_step_reaches_train_steps(make, trainer, clo
     assert clock.time() == 0
 
 
-def test_it_ends_without_an_end_in_the_log_where_another_evaluated_the_last_step(make, trainer, clock):
-    trainer(part=6)
+def test_it_ends_without_an_end_in_the_log_where_another_evaluated_the_last_step(make, clock):
+    make().estimator.train(endless, max_steps=6)
     make().evaluate_pass()
     experiment = make(train_steps=6)
     assert experiment.continuous_eval()["global_step"] == 6
