@@ -24,7 +24,7 @@ from expcore.testing.numpy_estimator import NumpyEstimator
 HOST = PluginSandbox(builtins=True, disable=["plugins/default_hooks"]).host
 
 EXAMPLES = settings(
-    max_examples=60, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
+    max_examples=35, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
 )
 
 
@@ -306,7 +306,7 @@ def part(experiment, steps):
 PARTS = PluginSandbox().add("schedules", "part", part).host
 
 
-@settings(EXAMPLES, max_examples=30)
+@settings(EXAMPLES, max_examples=15)
 @given(
     parts=st.lists(st.tuples(st.integers(1, 90), st.integers(1, 6)), min_size=1, max_size=5),
     save_every=st.integers(1, 4),
