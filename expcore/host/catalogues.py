@@ -8,8 +8,8 @@ from functools import partial
 from typing import Any
 
 from expcore.calling import describe
-from expcore.errors import PluginError
-from expcore.host.discovery import IN_CODE, OBSERVERS, Entry
+from expcore.errors import InvalidArgument, PluginError
+from expcore.host.discovery import OBSERVERS, Entry, bad_name
 from expcore.host.registry import Registry, catalogue_hook
 from expcore.host.resolution import BROKEN, Candidate
 from expcore.host.selection import Selection
@@ -56,7 +56,10 @@ class Catalogues:
             except Exception as error:
                 registry.fail(entry, "catalogue", error)
                 continue
-            offered += [(entry, candidate) for answer in answers for candidate in answer]
+            offered += [
+                (entry, self._candidate(entry, component))
+                for component in self._named(entry, kind, [c for answer in answers for c in answer])
+            ]
         for key, entry in registry.entries.items():
             if entry.kind == kind and registry.blocked(key):
                 component = Component(kind, entry.name, entry.load, target=entry.target)
@@ -64,7 +67,7 @@ class Catalogues:
         self._kept[kind] = changes, offered
         return offered
 
-    def _read(self, entry: Entry, kind: str, answer: Any) -> list[Candidate]:
+    def _read(self, entry: Entry, kind: str, answer: Any) -> list[Component]:
         """Reads what one plugin answered: components, or a mapping from name to factory."""
         if isinstance(answer, Mapping):
             answer = [
@@ -78,14 +81,27 @@ class Catalogues:
                     f"{catalogue_hook(kind)}() gave {component!r}; "
                     f"give Components of kind {kind!r}, or a mapping from name to factory"
                 )
-        return [self._candidate(entry, component) for component in components]
+        return components
+
+    def _named(self, entry: Entry, kind: str, components: list[Component]) -> list[Component]:
+        """Leaves out what a plugin worked out under a name that nobody could ask for."""
+        if entry.kind != OBSERVERS:
+            return components  # what is declared under such a name is told at discovery, and shown as broken
+        wrong = [component.name for component in components if bad_name(component.name)]
+        if wrong:
+            error = InvalidArgument(
+                f"{catalogue_hook(kind)}() gave names that are left out: {', '.join(map(repr, wrong))}; "
+                "only letters, digits, '_', '.' and '-' are allowed"
+            )
+            self._registry.fail(entry, "catalogue", error)
+        return [component for component in components if not bad_name(component.name)]
 
     def _candidate(self, entry: Entry, component: Component) -> Candidate:
         """Adds who really provides a component, whatever it says itself."""
         owned = replace(
             component,
             load=partial(self._registry.load, entry, component),
-            dist="" if entry.dist.name == IN_CODE else entry.dist.name,
+            dist=entry.dist.name,
             version=entry.dist.version,
         )
         blocked = self._selection.blocked(Entry(component.kind, component.name, entry.dist))

@@ -17,6 +17,10 @@ SPECS: Mapping[str, Callable[..., Any]] = {
 """Every hook by name."""
 
 
+class MisspeltHook(PluginError):
+    """A hook that does not exist, with a name so close to one that does that somebody relies on it."""
+
+
 def is_firstresult(hook: str) -> bool:
     """Whether a hook ends with the first answer."""
     return bool(getattr(SPECS[hook], f"{hookspecs.PROJECT}_spec")["firstresult"])
@@ -37,6 +41,7 @@ def check_plugin(manager: pluggy.PluginManager, plugin: object, subject: str) ->
         subject: names it in messages.
 
     Raises:
+        MisspeltHook: it has a hook that does not exist, and there is one of nearly that name.
         PluginError: it has no hook, a hook that does not exist, one that is not marked, one that is a
             wrapper or has another name, or one whose arguments are not the hook's or have defaults.
     """
@@ -49,6 +54,11 @@ def check_plugin(manager: pluggy.PluginManager, plugin: object, subject: str) ->
         options = manager.parse_hookimpl_opts(plugin, name)
         if options is not None:
             marked[name] = options
+    known = (*SPECS, *(n for n, o in marked.items() if o.get("optionalhook") or o.get("specname")))
+    unknown = [name for name in marked if name not in known]
+    for name in sorted(unknown, key=lambda n: not nearest(n, SPECS)):
+        meant = nearest(name, SPECS)
+        raise (MisspeltHook if meant else PluginError)(f"{subject}: there is no hook {name!r}{meant}")
     for name, spec in SPECS.items():
         function = getattr(plugin, name, spec)
         if name not in marked and function is not spec and inspect.isroutine(function):
@@ -66,8 +76,6 @@ def check_plugin(manager: pluggy.PluginManager, plugin: object, subject: str) ->
             )
         if name in SPECS:
             _check_arguments(getattr(plugin, name), name, subject)
-        elif not options.get("optionalhook"):
-            raise PluginError(f"{subject}: there is no hook {name!r}{nearest(name, SPECS)}")
 
 
 def _check_arguments(function: Callable[..., Any], hook: str, subject: str) -> None:

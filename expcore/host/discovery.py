@@ -22,11 +22,14 @@ OBSERVERS = "plugins"
 BUILTIN = "expcore"
 """The distribution whose components are the built-ins."""
 
-IN_CODE = "code"
-"""What stands for the distribution of a plugin that was registered in code."""
+IN_CODE = ""
+"""What stands for the distribution of a plugin that was registered in code; none can be called so."""
+
+SHOWN_IN_CODE = "code"
+"""What people see in its place; a distribution may well be called so."""
 
 _GROUPS = {f"expcore.{kind}": kind for kind in (*KINDS, OBSERVERS)}
-_NAME = re.compile(r"[\w.-]+")
+_NAME = re.compile(r"[\w.-]+")  # so that tokens and qualified names can speak of it
 
 
 class EntryPoint(Protocol):
@@ -68,15 +71,22 @@ class Distribution:
 
     def __init__(self, metadata: Any = None) -> None:
         self._metadata = metadata
-        name = metadata.name if metadata is not None else IN_CODE
-        if not name:
-            raise InvalidArgument("the metadata of a distribution gives no name")
-        self.name = canonical(name)
+        self.name = IN_CODE
+        if metadata is not None:
+            name = _field(metadata, "name")
+            if not name:
+                raise InvalidArgument("the metadata of a distribution gives no name")
+            self.name = canonical(name)
 
     @cached_property
     def version(self) -> str:
         """The version; "" where the metadata has none."""
-        return str(getattr(self._metadata, "version", None) or "")
+        return _field(self._metadata, "version")
+
+    @property
+    def shown(self) -> str:
+        """The name for people; "code" for plugins that no distribution provides."""
+        return self.name or SHOWN_IN_CODE
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,7 +110,7 @@ class Entry:
     @property
     def key(self) -> str:
         """``dist:kind/name``, the name that pluggy knows it by."""
-        return f"{self.dist.name}:{self.label}"
+        return f"{self.dist.shown}:{self.label}"
 
     @property
     def label(self) -> str:
@@ -115,7 +125,7 @@ class Entry:
     @property
     def provider(self) -> str:
         """Distribution and version, for people."""
-        return f"{self.dist.name} {self.dist.version}".strip()
+        return f"{self.dist.shown} {self.dist.version}".strip()
 
     @property
     def builtin(self) -> bool:
@@ -146,6 +156,13 @@ class Entry:
 def canonical(name: str) -> str:
     """Returns a distribution's name in the one spelling that all of its spellings share (PEP 503)."""
     return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def bad_name(name: object) -> InvalidArgument | None:
+    """Returns what is wrong with a component's name; None where nothing is."""
+    if isinstance(name, str) and _NAME.fullmatch(name):
+        return None
+    return InvalidArgument(f"name {name!r}: only letters, digits, '_', '.' and '-' are allowed")
 
 
 def kind_of(word: str, *, observers: bool = False) -> str:
@@ -190,13 +207,21 @@ def discover(points: Iterable[EntryPoint] | None = None) -> list[Entry]:
 
 
 def _fault(point: EntryPoint) -> Exception | None:
-    if not _NAME.fullmatch(point.name):
-        return InvalidArgument(f"name {point.name!r}: only letters, digits, '_', '.' and '-' are allowed")
+    wrong = bad_name(point.name)
+    if wrong is not None:
+        return wrong
     try:
         good = bool(point.module)
     except Exception:  # how a bad value shows depends on the version of importlib_metadata
         good = False
     return None if good else InvalidArgument(f"value {point.value!r}: it is not of the form module:attribute")
+
+
+def _field(metadata: Any, name: str) -> str:
+    try:
+        return str(getattr(metadata, name, None) or "")
+    except KeyError:  # how a missing field shows depends on the version of importlib_metadata
+        return ""
 
 
 def _installed() -> tuple[list[EntryPoint], list[Entry]]:

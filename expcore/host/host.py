@@ -124,7 +124,7 @@ class PluginHost:
             observers = [(key, e) for key, e in self._registry.entries.items() if e.kind == OBSERVERS]
             rows += [
                 PluginStatus(
-                    OBSERVERS, e.name, e.dist.name, e.dist.version, self._observer_status(key, e), e.target
+                    OBSERVERS, e.name, e.dist.shown, e.dist.version, self._observer_status(key, e), e.target
                 )
                 for key, e in sorted(observers, key=lambda item: (item[1].name, item[0]))
             ]
@@ -156,7 +156,7 @@ class PluginHost:
         return {
             "components": components,
             "plugins": {
-                key: {"dist": e.dist.name, "version": e.dist.version, "target": e.target}
+                key: {"dist": e.dist.shown, "version": e.dist.version, "target": e.target}
                 for key, e in entries.items()
                 if e.kind == OBSERVERS and self._observer_status(key, e) == ACTIVE
             },
@@ -189,11 +189,14 @@ class PluginHost:
         kind = kind_of(kind)
         if not isinstance(name, str):
             raise InvalidType(f"{kind[:-1]} {name!r}: a component is named by a string")
-        plain = name.rpartition(":")[2]
-        found = self._catalogues.candidates(kind, plain)
+        dist, _, plain = name.rpartition(":")
+        return self._decide(kind, plain, dist)
+
+    def _decide(self, kind: str, name: str, dist: str = "") -> Resolution:
+        found = self._catalogues.candidates(kind, name)
         if not found:
-            raise unknown(kind, plain, self._catalogues.names(kind, blocked=False))
-        return decide(kind, name, found, self._selection.use.get(f"{kind}/{plain}"))
+            raise unknown(kind, name, self._catalogues.names(kind, blocked=False))
+        return decide(kind, name, dist, found, self._selection.use.get(f"{kind}/{name}"))
 
     def resolve(self, kind: str, name: str) -> Component:
         """Returns the component that a name stands for; imports it not.
@@ -250,7 +253,7 @@ class PluginHost:
             raise
 
     def _resolutions(self, kind: str) -> list[Resolution]:
-        return [self.explain(kind, name) for name in self._catalogues.names(kind)]
+        return [self._decide(kind, name) for name in self._catalogues.names(kind)]
 
     def _announce(self, found: Resolution) -> None:
         label = f"{found.kind}/{found.name}"
@@ -268,11 +271,12 @@ class PluginHost:
     def start(self) -> None:
         """Imports and registers the installed observers (``expcore.plugins``) that are not blocked; once.
 
-        One that cannot be imported is one line in the log, kept in ``failures``, and skipped.
+        One that cannot be used is one line in the log, kept in ``failures``, and skipped. Where strict, the
+        components of third parties are imported too.
 
         Raises:
-            PluginError: one of them breaks the contract, such as by a misspelt hook.
-            PluginLoadError: strict, and one of them cannot be imported.
+            PluginError: one of them has a misspelt hook.
+            PluginLoadError: strict, and one of them, or a third party's component, cannot be used.
         """
         self._registry.start()
 

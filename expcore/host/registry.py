@@ -14,16 +14,17 @@ import pluggy
 
 from expcore import hookspecs
 from expcore.calling import describe
-from expcore.errors import InvalidType, PluginError, PluginLoadError, one_line
+from expcore.errors import InvalidType, PluginError, PluginLoadError, StoppedBySignal, one_line
 from expcore.hookspecs import hookimpl
-from expcore.host.contract import check_plugin
+from expcore.host.contract import MisspeltHook, check_plugin
 from expcore.host.discovery import OBSERVERS, Distribution, Entry, EntryPoint, discover
 from expcore.host.selection import DISABLE, Selection
 from expcore.types import Component
 
 _LOG = logging.getLogger(__name__)
 
-_IMPORT_ERRORS = (Exception, SystemExit)  # a module that calls sys.exit() is a broken plugin, not an end
+# Only the user ends a run; a module that calls sys.exit(), or raises worse, is a broken plugin.
+_ENDS = (KeyboardInterrupt, StoppedBySignal)
 
 
 @dataclass(frozen=True)
@@ -108,7 +109,8 @@ class Registry:
 
     def twice(self, entry: Entry) -> bool:
         """Whether one distribution declares the name more than once."""
-        return sum(other.key == entry.key for other in self._entries.values()) > 1
+        same = [e for e in self._entries.values() if (e.dist.name, e.label) == (entry.dist.name, entry.label)]
+        return len(same) > 1
 
     def discover(self) -> None:
         """Registers what is declared; once.
@@ -174,6 +176,7 @@ class Registry:
         except ValueError as error:
             raise PluginError(f"{subject}: the same object is registered already; once is enough") from error
         except pluggy.PluginValidationError as error:
+            self._manager.unregister(name=key)  # pluggy keeps what it had taken until then
             raise PluginError(f"{subject}: pluggy refuses it: {one_line(error)}") from error
         self._entries[key] = entry
         self.changes += 1
@@ -182,8 +185,8 @@ class Registry:
         """Imports and registers the declared observers, those that are not blocked; once.
 
         Raises:
-            PluginError: one of them breaks the contract, such as by a misspelt hook.
-            PluginLoadError: strict, and one of them cannot be imported.
+            PluginError: one of them has a misspelt hook.
+            PluginLoadError: strict, and one of them, or a third party's component, cannot be used.
         """
         self.discover()
         with self._lock:
@@ -197,6 +200,8 @@ class Registry:
                     ):
                         self._start_one(key, entry)
                 self._check_pending()
+                if self._selection.strict:
+                    self._load_third_parties()
             except BaseException:
                 self._started = False
                 raise
@@ -207,10 +212,27 @@ class Registry:
             return
         try:
             plugin = _instance(entry.load())
-        except _IMPORT_ERRORS as error:
+        except _ENDS:
+            raise
+        except BaseException as error:
             self.fail(entry, "import", error)
             return
-        self._register(plugin, key, entry)
+        try:
+            self._register(plugin, key, entry)
+        except MisspeltHook as error:
+            # Its author relies on a hook that would never be called: silence would be worse than the end.
+            raise MisspeltHook(
+                f"{error}; correct it, or skip the plugin with {_skip(entry.dist.shown, entry.label)}"
+            ) from error
+        except _ENDS:
+            raise
+        except BaseException as error:
+            self.fail(entry, "register", error)
+
+    def _load_third_parties(self) -> None:
+        for key, entry in list(self._entries.items()):
+            if entry.kind != OBSERVERS and not (entry.builtin or self._manager.is_blocked(key)):
+                self.load(entry, Component(entry.kind, entry.name, entry.load, target=entry.target))
 
     def _check_pending(self) -> None:
         """Finds misspelt hooks of plugins that somebody gave to the manager itself."""
@@ -234,7 +256,9 @@ class Registry:
             factory = component.load()
             if not callable(factory):
                 raise InvalidType(f"{component.target!r} is {describe(factory)}, which cannot be called")
-        except _IMPORT_ERRORS as error:
+        except _ENDS:
+            raise
+        except BaseException as error:
             failure = self._note(entry, label, "import", error)
             raise _load_error(failure, f"{component.kind[:-1]} {component.name!r}") from error
         self._failures.pop((entry.dist.name, label), None)
@@ -254,7 +278,7 @@ class Registry:
             _LOG.warning("%s; it is skipped", _load_error(failure, entry.label))
 
     def _note(self, entry: Entry, label: str, phase: str, error: BaseException) -> PluginFailure:
-        failure = PluginFailure(entry.dist.name, entry.dist.version, label, phase, error)
+        failure = PluginFailure(entry.dist.shown, entry.dist.version, label, phase, error)
         return self._failures.setdefault((entry.dist.name, label), failure)
 
     def callers(self, hook: str) -> Iterator[tuple[str, Entry, Callable[..., Any]]]:
@@ -289,5 +313,10 @@ def _instance(plugin: Any) -> Any:
 def _load_error(failure: PluginFailure, subject: str) -> PluginLoadError:
     return PluginLoadError(
         f"{subject} ({failure.dist} {failure.version}): {failure.phase} failed: {one_line(failure.error)}; "
-        f"repair or uninstall {failure.dist}, or skip it with {DISABLE}={failure.dist}:{failure.entry}"
+        f"repair or uninstall {failure.dist}, or skip it with {_skip(failure.dist, failure.entry)}"
     )
+
+
+def _skip(dist: str, label: str) -> str:
+    # A name with a comma would fall into two where the variable is read.
+    return f"{DISABLE}={dist}" if "," in label else f"{DISABLE}={dist}:{label}"

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from expcore.errors import ComponentConflict, ExpcoreError, UnknownComponent, listing, nearest
-from expcore.host.discovery import BUILTIN, IN_CODE, canonical
+from expcore.host.discovery import BUILTIN, SHOWN_IN_CODE, canonical
 from expcore.types import Component
 
 ACTIVE, SHADOWED, BLOCKED, BROKEN, CONFLICT = "active", "shadowed", "blocked", "broken", "conflict"
@@ -40,7 +40,7 @@ class Candidate:
     @property
     def dist(self) -> str:
         """The distribution, or "code"."""
-        return self.component.dist or IN_CODE
+        return self.component.dist or SHOWN_IN_CODE
 
 
 @dataclass(frozen=True)
@@ -75,16 +75,18 @@ class Resolution:
         return next(here, None)
 
 
-def decide(kind: str, name: str, candidates: Sequence[Candidate], choice: str | None) -> Resolution:
+def decide(
+    kind: str, name: str, dist: str, candidates: Sequence[Candidate], choice: str | None
+) -> Resolution:
     """Applies the rules: qualified name, then choice, then third party, then built-in.
 
     Args:
         kind: the kind.
-        name: the name, or ``dist:name``.
+        name: the name.
+        dist: the distribution that a qualified name asks for; "": the name is not qualified.
         candidates: everything that provides the name, also what is blocked or broken.
         choice: the distribution that the user chose for the name; None: no choice.
     """
-    dist, _, plain = name.rpartition(":")
     ordered = sorted(candidates, key=lambda c: (c.dist, c.component.target))
     open_ = [c for c in ordered if c.blocked is None]
     wanted = canonical(dist) if dist else choice
@@ -95,17 +97,17 @@ def decide(kind: str, name: str, candidates: Sequence[Candidate], choice: str | 
         pool = _declared(open_)
         third = [c for c in pool if c.dist != BUILTIN]
         rule, pool = (THIRD_PARTY, third) if third else (BUILT_IN, pool)
-    change = _change(kind, plain, ordered)
+    change = _change(kind, name, ordered)
     if len(pool) == 1:
         marked = _marked(ordered, pool, ACTIVE)
-        return Resolution(kind, plain, marked, pool[0].component, rule, change)
+        return Resolution(kind, name, marked, pool[0].component, rule, change)
     if pool:
-        error: ExpcoreError = ComponentConflict(_conflict(kind, plain, pool))
-        return Resolution(kind, plain, _marked(ordered, pool, CONFLICT), None, CONFLICT, change, error)
-    rule, text = _nobody(kind, plain, ordered, wanted)
+        error: ExpcoreError = ComponentConflict(_conflict(kind, name, pool))
+        return Resolution(kind, name, _marked(ordered, pool, CONFLICT), None, CONFLICT, change, error)
+    rule, text = _nobody(kind, name, ordered, wanted)
     if choice is not None and not dist:
-        text += f"; the choice {kind}/{plain}={choice} (--use or EXPCORE_USE) asks for it, change or drop it"
-    return Resolution(kind, plain, _marked(ordered, (), ACTIVE), None, rule, change, UnknownComponent(text))
+        text += f"; the choice {kind}/{name}={choice} (--use or EXPCORE_USE) asks for it, change or drop it"
+    return Resolution(kind, name, _marked(ordered, (), ACTIVE), None, rule, change, UnknownComponent(text))
 
 
 def unknown(kind: str, name: str, names: Sequence[str]) -> UnknownComponent:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from expcore.errors import InvalidArgument, nearest
-from expcore.host.discovery import IN_CODE, Entry, canonical, kind_of
+from expcore.errors import InvalidArgument, listing, nearest
+from expcore.host.discovery import BUILTIN, IN_CODE, OBSERVERS, SHOWN_IN_CODE, Entry, canonical, kind_of
 
 USE, DISABLE, ALLOW, STRICT = "EXPCORE_USE", "EXPCORE_DISABLE", "EXPCORE_ALLOW", "EXPCORE_STRICT_PLUGINS"
 
@@ -25,14 +25,17 @@ class Token:
     def parse(cls, text: str) -> Token:
         """Reads a token; one that means nothing matches nothing."""
         text = text.strip()
-        dist, colon, label = text.rpartition(":")
-        if not colon and "/" not in text:
-            dist, label = text, ""
+        before, slash, _ = text.partition("/")
+        # A ':' after the '/' is part of a name that is a fault, and has to be switched off all the same.
+        dist, colon, _ = before.partition(":")
+        if slash and not colon:
+            dist = ""
+        label = text[len(dist + colon) :] if colon or slash else ""
         return cls(text, canonical(dist) if dist else None, _plural(label) if label else None)
 
     def matches(self, entry: Entry) -> bool:
         """Whether the token speaks of this plugin."""
-        return self.dist in (None, entry.dist.name) and self.label in (None, entry.label)
+        return self.dist in (None, entry.dist.shown) and self.label in (None, entry.label)
 
 
 @dataclass(frozen=True)
@@ -88,7 +91,7 @@ class Selection:
 
     def unknown(self, entries: Sequence[Entry]) -> list[str]:
         """Returns one sentence for each token and choice that speaks of no installed plugin."""
-        words = {w for e in entries for w in (e.dist.name, e.label, e.key)}
+        words = {w for e in entries for w in (e.dist.shown, e.label, e.key)}
         told = []
         for name, tokens in ((DISABLE, self.disable), (ALLOW, self.allow or ())):
             told += [
@@ -102,6 +105,15 @@ class Selection:
             for label in self.use
             if label not in labels
         ]
+        # What an observer works out, or what is registered in code, is not known before it is there.
+        open_ = {e.dist.name for e in entries if e.kind == OBSERVERS} - {BUILTIN} | {SHOWN_IN_CODE}
+        for label, dist in self.use.items():
+            providers = sorted({e.dist.name for e in entries if e.label == label})
+            if providers and dist not in {*providers, *open_}:
+                told.append(
+                    f"{USE}: {label}={dist}: {dist!r} does not provide it{nearest(dist, providers)}; "
+                    f"it is provided by {listing(providers)}"
+                )
         return told
 
 

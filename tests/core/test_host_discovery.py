@@ -176,3 +176,51 @@ def test_nothing_is_read_before_first_need(monkeypatch):
 @pytest.mark.parametrize("name", ["A.b_C", "a-B.c", "a__b--c"])
 def test_all_spellings_of_a_distribution_are_one(name):
     assert canonical(name) == "a-b-c"
+
+
+@pytest.mark.parametrize("name", ["npz:v2", "a/b", "a,b", "with space"])
+def test_a_faulty_name_is_shown_as_broken_stops_nothing_and_can_be_switched_off(
+    name, tmp_path, monkeypatch, caplog
+):
+    fake_distribution(tmp_path, "oddly-named", "1.0", {"expcore.exporters": {"fine": "json:dumps"}})
+    info = fake_distribution(tmp_path, "odd", "1.0", {"expcore.exporters": {name: "json:dumps"}})
+    # A ':' delimits nothing in entry_points.txt: only the first '=' does.
+    assert f"{name} = " in (info / "entry_points.txt").read_text()
+    monkeypatch.syspath_prepend(tmp_path)
+    host = PluginHost(environ={})
+    rows = [r for r in host.statuses("exporters") if r.provider == "odd"]
+    assert [(r.name, r.status) for r in rows] == [(name, "broken")]
+    assert [f["entry"] for f in host.snapshot()["failures"]] == [f"exporters/{name}"]
+    host.start()
+    assert host.load("exporters", "fine").__name__ == "dumps"
+    (line,) = caplog.messages
+    way_out = line.partition("EXPCORE_DISABLE=")[2].partition(";")[0]
+    caplog.clear()
+    for token in ("odd", way_out):
+        host = PluginHost(environ={"EXPCORE_DISABLE": token})
+        assert [r.status for r in host.statuses("exporters") if r.provider == "odd"] == ["blocked"]
+        assert host.failures == []
+    assert caplog.messages == []
+
+
+def test_metadata_without_a_version_gives_an_empty_one(tmp_path, monkeypatch):
+    info = fake_distribution(tmp_path, "no-version", "1", {"expcore.hooks": {"h": "json:dumps"}})
+    (info / "METADATA").write_text("Name: no-version\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    host = PluginHost(environ={})
+    assert host.resolve("hooks", "h").provider == "no-version"
+    assert [r.version for r in host.statuses("hooks") if r.name == "h"] == [""]
+    assert host.snapshot()["components"]["hooks/h"]["version"] == ""
+
+
+def test_metadata_without_a_name_is_a_failure_of_that_distribution_only():
+    class Missing:
+        @property
+        def name(self):
+            raise KeyError("Name")
+
+    class Point:
+        group, name, value, module, dist = "expcore.hooks", "h", "m:x", "m", Missing()
+
+    (entry,) = discover([Point()])
+    assert "gives no name" in str(entry.fault)

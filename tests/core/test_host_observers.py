@@ -6,9 +6,10 @@ import dataclasses
 import sys
 import types
 
+import pluggy
 import pytest
 
-from expcore.errors import InvalidArgument, PluginError, PluginLoadError, UnknownComponent
+from expcore.errors import InvalidArgument, PluginError, PluginLoadError, StoppedBySignal, UnknownComponent
 from expcore.hookspecs import hookimpl
 from expcore.host import PluginHost
 from expcore.testing import PluginSandbox, fake_distribution
@@ -314,8 +315,13 @@ def test_a_plugin_that_asks_for_an_unknown_component_while_it_is_made_is_told_so
 
 
 def refused(plugin):
+    """What register() says of a plugin; an installed one of the kind is skipped with one line."""
     with pytest.raises(PluginError) as caught:
-        host_of(plugin).start()
+        host_of().register(plugin() if isinstance(plugin, type) else plugin, "o0")
+    host = host_of(plugin)
+    host.start()
+    (failure,) = host.failures
+    assert failure.phase == "register"
     return str(caught.value)
 
 
@@ -325,10 +331,115 @@ def test_a_misspelt_hook_is_an_error_that_names_the_plugin_and_the_nearest_hook(
         def expcore_after_trian(self, experiment):
             pass
 
-    assert refused(Misspelt) == (
-        "plugin 'o0' (dist-0 0.0): there is no hook 'expcore_after_trian'; "
-        "did you mean 'expcore_after_train'?"
+    with pytest.raises(PluginError) as caught:
+        host_of(Misspelt).start()
+    assert str(caught.value) == (
+        "plugin 'o0' (dist-0 0.0): there is no hook 'expcore_after_trian'; did you mean "
+        "'expcore_after_train'?; correct it, or skip the plugin with EXPCORE_DISABLE=dist-0:plugins/o0"
     )
+    host_of(Misspelt, disable=["dist-0:plugins/o0"]).start()
+    with pytest.raises(PluginError, match="did you mean 'expcore_after_train'"):
+        host_of().register(Misspelt)
+
+
+def test_a_misspelt_hook_is_an_error_whatever_else_is_wrong_with_the_plugin():
+    class Both:
+        def expcore_before_train(self, experiment):
+            pass
+
+        @hookimpl
+        def expcore_aaaaaaaaaaaaaaaaaaaaaa(self):
+            pass
+
+        @hookimpl
+        def expcore_after_trian(self, experiment):
+            pass
+
+    with pytest.raises(PluginError, match="expcore_after_trian"):
+        host_of(Both).start()
+
+
+def test_a_hook_that_is_like_no_other_hurts_only_its_plugin():
+    class Foreign:
+        @hookimpl
+        def expcore_zzzzzzzzzzzzzzzzzzzzzz(self):
+            pass
+
+    assert "there is no hook 'expcore_zzzzzzzzzzzzzzzzzzzzzz'" in refused(Foreign)
+
+
+class DirRaises:
+    def __dir__(self):
+        raise LookupError("no names today")
+
+    @hookimpl
+    def expcore_before_train(self, experiment):
+        pass
+
+
+class Worse(BaseException):
+    pass
+
+
+def raises_worse():
+    class Bad:
+        def __init__(self):
+            raise Worse("not even an Exception")
+
+    return Bad
+
+
+SHARED = observer("expcore_train_hooks", result=["shared"])()
+
+
+@pytest.mark.parametrize(
+    ("plugin", "phase", "cause"),
+    [
+        (types.ModuleType("empty"), "register", "it has no hook"),
+        (DirRaises, "register", "LookupError: no names today"),
+        (SHARED, "register", "the same object is registered already"),
+        (raises_worse(), "import", "Worse: not even an Exception"),
+    ],
+    ids=["no hook", "dir", "same object", "base exception"],
+)
+def test_a_faulty_observer_is_one_line_with_the_way_to_skip_it_and_the_others_run(
+    plugin, phase, cause, caplog
+):
+    host = host_of(SHARED, plugin)
+    host.start()
+    host.start()
+    assert host.ask("expcore_train_hooks", experiment=None) == [("dist-0:plugins/o0", ["shared"])]
+    (line,) = caplog.messages
+    assert line.startswith(f"plugins/o1 (dist-1 1.0): {phase} failed: ")
+    assert cause in line
+    assert "skip it with EXPCORE_DISABLE=dist-1:plugins/o1; it is skipped" in line
+    assert [(f.dist, f.entry, f.phase) for f in host.failures] == [("dist-1", "plugins/o1", phase)]
+    with pytest.raises(PluginLoadError, match="EXPCORE_DISABLE=dist-1:plugins/o1"):
+        host_of(SHARED, plugin, strict=True).start()
+    host_of(SHARED, plugin, strict=True, disable=["dist-1:plugins/o1"]).start()
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt(), StoppedBySignal(15)], ids=lambda e: type(e).__name__)
+@pytest.mark.parametrize("where", ["__init__", "__dir__"])
+def test_who_ends_the_run_while_an_observer_is_made_or_registered_ends_it(error, where):
+    def end(self):
+        raise error
+
+    with pytest.raises(type(error)):
+        host_of(type("Interrupted", (), {where: end})).start()
+
+
+def test_a_plugin_that_pluggy_refuses_leaves_nothing_behind(monkeypatch):
+    host = host_of(observer())
+    refuse = pluggy.PluginValidationError(None, "refused")
+
+    def verify(hook, implementation):
+        raise refuse
+
+    monkeypatch.setattr(host.manager, "_verify_hook", verify)
+    host.start()
+    assert [f.phase for f in host.failures] == ["register"]
+    assert not host.manager.has_plugin("dist-0:plugins/o0")
 
 
 def test_an_optional_hook_may_be_unknown():
@@ -528,6 +639,33 @@ def test_components_of_a_plugin_registered_in_code_count_at_once():
     assert box.host.resolve("exporters", "best").provider == "code"
 
 
+def test_what_is_registered_in_code_is_on_whatever_third_parties_are_let_in():
+    box = PluginSandbox(allow=[]).observe(provider({"mine": list}), "mine")
+    assert box.host.load("exporters", "mine") is list
+    assert [r.provider for r in box.host.statuses("exporters")] == ["code"]
+
+
+@pytest.mark.parametrize("name", ["code", "Code"])
+def test_a_distribution_called_code_is_a_third_party_like_any_other(name):
+    box = (
+        PluginSandbox(allow=[])
+        .add("exporters", "x", list, dist=name)
+        .add("plugins", "p", observer(), dist=name)
+    )
+    assert {r.status for r in box.host.statuses()} == {"blocked"}
+    with pytest.raises(UnknownComponent, match="not among the third parties"):
+        box.host.load("exporters", "x")
+    box.host.start()
+    assert not box.host.manager.has_plugin("code:plugins/p")
+
+
+def test_an_observer_of_a_distribution_called_code_and_one_in_code_do_not_get_in_each_others_way():
+    box = PluginSandbox().add("plugins", "p", observer(), dist="code").observe(observer(), "p")
+    box.host.start()
+    assert box.host.failures == []
+    assert [r.status for r in box.host.statuses("plugins")] == ["active", "active"]
+
+
 @pytest.mark.parametrize(
     "answer",
     [RuntimeError("catalogue is out"), 5, ["no component"], [Component("hooks", "h", lambda: dict)]],
@@ -541,6 +679,24 @@ def test_a_catalogue_that_fails_is_one_line_and_hurts_nobody_else(answer, caplog
     host.catalogue("exporters")
     assert len([m for m in caplog.messages if "plugins/o0 (dist-0 0.0): catalogue failed" in m]) == 1
     assert [f.phase for f in host.failures] == ["catalogue"]
+
+
+@pytest.mark.parametrize("bad", ["a:b", "", 5, None])
+def test_a_name_that_nobody_could_ask_for_is_one_line_and_only_that_name_is_left_out(bad, caplog):
+    host = host_of(provider({bad: dict, "good": list}))
+    host.start()
+    assert [c.name for c in host.catalogue("exporters")] == ["good"]
+    host.register(observer())
+    assert host.snapshot()["components"].keys() == {"exporters/good"}
+    assert [r.name for r in host.statuses("exporters")] == ["good"]
+    (line,) = caplog.messages
+    assert "plugins/o0 (dist-0 0.0): catalogue failed: InvalidArgument: expcore_exporters() gave" in line
+    assert repr(bad) in line
+    assert "EXPCORE_DISABLE=dist-0:plugins/o0" in line
+    strict = host_of(provider({bad: dict}), strict=True)
+    strict.start()
+    with pytest.raises(PluginLoadError, match="left out"):
+        strict.catalogue("exporters")
 
 
 def test_a_component_that_cannot_be_had_is_a_load_error():

@@ -171,6 +171,38 @@ def test_a_token_that_matches_nothing_is_a_warning_with_the_nearest_match(caplog
     assert caplog.messages[0].startswith(line)
 
 
+@pytest.mark.parametrize(
+    ("dist", "line"),
+    [
+        (
+            "expcor",
+            "EXPCORE_USE: exporters/best=expcor: 'expcor' does not provide it; did you mean 'expcore'?; "
+            "it is provided by 'expcore'",
+        ),
+        ("nobody", "EXPCORE_USE: exporters/best=nobody: 'nobody' does not provide it; it is provided by"),
+        ("other", "EXPCORE_USE: exporters/best=other: 'other' does not provide it; it is provided by"),
+    ],
+)
+def test_a_choice_of_a_distribution_that_does_not_provide_the_name_is_told_once(
+    dist, line, tmp_path, monkeypatch, caplog
+):
+    fake_distribution(tmp_path, "other", "1", {"expcore.exporters": {"else": "json:dumps"}})
+    monkeypatch.syspath_prepend(tmp_path)
+    host = PluginHost(environ={"EXPCORE_USE": f"exporters/best={dist}"})
+    host.catalogue("hooks")
+    host.catalogue("exporters")
+    assert len(caplog.messages) == 1
+    assert caplog.messages[0].startswith(line)
+
+
+@pytest.mark.parametrize("dist", ["expcore", "watcher", "code"])
+def test_a_choice_that_an_observer_may_yet_provide_is_no_warning(dist, tmp_path, monkeypatch, caplog):
+    fake_distribution(tmp_path, "watcher", "1", {"expcore.plugins": {"w": "json:dumps"}})
+    monkeypatch.syspath_prepend(tmp_path)
+    PluginHost(environ={"EXPCORE_USE": f"exporters/best={dist}"}).catalogue("exporters")
+    assert caplog.messages == []
+
+
 def test_a_token_that_matches_is_no_warning(caplog):
     PluginHost(environ={}, disable=["expcore:exporters/best"], use=["exporters/best=expcore"]).catalogue(
         "hooks"
@@ -219,3 +251,19 @@ def with_a_broken_observer(environ):
     box = PluginSandbox()
     box.host = PluginHost(environ=environ, entry_points=[])
     return box.add("plugins", "broken", Broken).host
+
+
+def not_callable_host(**options):
+    return (
+        PluginSandbox(**options)
+        .add("hooks", "own", "not callable", dist="expcore")
+        .add("hooks", "broken", "not callable", dist="third", version="2")
+        .host
+    )
+
+
+def test_strict_imports_every_component_of_third_parties_at_the_start():
+    with pytest.raises(PluginLoadError, match=r"hook 'broken' \(third 2\): import failed"):
+        not_callable_host(strict=True).start()
+    not_callable_host(strict=True, disable=["third:hooks/broken"]).start()
+    not_callable_host().start()
