@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from expcore.calling import accepts, describe, parameters
@@ -54,6 +54,33 @@ def check_number(name: str, value: Any, least: int) -> None:
     if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < least):
         rule = "a positive integer" if least else "an integer of 0 or more"
         raise InvalidArgument(f"{name} is {value!r}; `{name}` must be {rule} or None")
+
+
+def listed(name: str, value: Any) -> list[Any]:
+    """Returns the items of an iterable, none for None; InvalidArgument for anything else."""
+    if value is None:
+        return []
+    if isinstance(value, str | bytes) or not isinstance(value, Iterable):
+        raise InvalidArgument(f"{name} is {value!r}; `{name}` must be a list, or None")
+    return list(value)
+
+
+def check_input_fns(experiment: Any, *, train: bool = False, evaluate: bool = False) -> None:
+    """Raises InvalidArgument where data that a schedule will need cannot be had, before it makes a step.
+
+    Only for estimators that take expcore's hooks; what others make of an input function is their own.
+    """
+    if not callable(getattr(experiment.estimator, "supports_hook", None)):
+        return
+    found = {"train_input_fn": experiment.train_input_fn} if train else {}
+    if evaluate:
+        found |= {
+            f"eval_input_fn[{name!r}]" if name else "eval_input_fn": function
+            for name, function in experiment.eval_sets.items()
+        }
+    for name, function in found.items():
+        if not callable(function):
+            raise InvalidArgument(f"{name} is {function!r}; it must be a function of no arguments")
 
 
 def check_secs(name: str, value: Any) -> None:

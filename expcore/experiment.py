@@ -11,9 +11,11 @@ from expcore.checks import (
     check_estimator,
     check_eval_sets,
     check_listeners,
+    check_name,
     check_number,
     check_options,
     check_secs,
+    listed,
 )
 from expcore.clock import RealClock
 from expcore.cluster import config_value
@@ -108,14 +110,14 @@ class Experiment(Parts, ScheduleMethods):
         self._eval_input_fn = dict(eval_input_fn) if isinstance(eval_input_fn, Mapping) else eval_input_fn
         self._train_steps = train_steps
         self._eval_steps = eval_steps
-        self._train_hooks = list(train_hooks or ())
-        self._eval_hooks = list(eval_hooks or ())
+        self._train_hooks = listed("train_hooks", train_hooks)
+        self._eval_hooks = listed("eval_hooks", eval_hooks)
         self._eval_delay_secs = eval_delay_secs
         self._continuous_eval_throttle_secs = continuous_eval_throttle_secs
         self._eval_every_n_steps = eval_every_n_steps
         self._delay_workers_by_global_step = delay_workers_by_global_step
         self._train_steps_per_iteration = train_steps_per_iteration
-        self._saving_listeners = list(saving_listeners or ())
+        self._saving_listeners = listed("saving_listeners", saving_listeners)
         check_listeners(estimator, self._saving_listeners)
         self._plugins = default_host() if plugins is None else plugins
         self._clock: Clock = RealClock() if clock is None else clock
@@ -256,7 +258,9 @@ class Experiment(Parts, ScheduleMethods):
             self.check_signal()
 
     def check_eval_name(self, name: str | None, on_train_data: bool = False) -> None:
-        """Raises InvalidArgument where an evaluation's name meets a mapping of evaluation sets."""
+        """Raises InvalidArgument for a name that is no directory's, or that meets a mapping of sets."""
+        if name:
+            check_name(name, "evaluation")
         if name and not on_train_data and isinstance(self._eval_input_fn, Mapping):
             raise InvalidArgument(
                 f"name={name!r}: eval_input_fn is a mapping, whose names {listing(list(self.eval_sets))} "

@@ -56,8 +56,8 @@ class _Main(click.Group):
 
 
 def told(error: BaseException, *, kind: bool = False) -> str:
-    """Returns an error's message and notes on one line, with its type if asked for."""
-    text = " ".join(str(error).split())
+    """Returns an error's message and notes on one line, with its type if asked for; faults by semicolons."""
+    text = "; ".join(" ".join(line.split()) for line in str(error).splitlines() if line.strip())
     if kind:
         text = f"{type(error).__name__}: {text}" if text else type(error).__name__
     notes = "; ".join(" ".join(note.split()) for note in getattr(error, "__notes__", ()))

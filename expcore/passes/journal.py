@@ -118,10 +118,13 @@ class Journal:
 
 
 def _told(errors: list[Exception]) -> str:
-    return "; ".join(
-        f"{one_line(e)} ({', '.join(notes)})" if (notes := getattr(e, "__notes__", [])) else one_line(e)
-        for e in errors
-    )
+    """Each different failure once, with how often it came."""
+    times: dict[str, int] = {}
+    for error in errors:
+        notes = getattr(error, "__notes__", [])
+        text = f"{one_line(error)} ({', '.join(notes)})" if notes else one_line(error)
+        times[text] = times.get(text, 0) + 1
+    return "; ".join(text if n == 1 else f"{text}, {n} times" for text, n in times.items())
 
 
 def _together(errors: list[Exception]) -> Exception:

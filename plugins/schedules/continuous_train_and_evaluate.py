@@ -6,6 +6,7 @@ import logging
 from typing import Any
 
 from expcore.calling import ask_predicate, check_predicate
+from expcore.checks import check_input_fns
 from expcore.experiment import Experiment
 from expcore.types import Checkpoint, Predicate
 
@@ -36,6 +37,7 @@ def continuous_train_and_evaluate(
         InvalidArgument: the predicate is not callable.
     """
     check_predicate("continuous_eval_predicate_fn", continuous_eval_predicate_fn)
+    check_input_fns(experiment, train=True, evaluate=True)
     experiment.export_missed()
     result: Any = None
     exports: list[Any] = []

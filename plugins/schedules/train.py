@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from expcore.checks import check_secs
+from expcore.checks import check_input_fns, check_secs
 from expcore.cluster import config_value, delay_secs_for, global_step_to_wait_for
 from expcore.errors import InvalidArgument
 from expcore.experiment import Experiment
@@ -32,6 +32,7 @@ def train(experiment: Experiment, delay_secs: float | None = None) -> Any:
         ServerUnavailable: a server that the config asks for cannot be started, or is not allowed here.
     """
     check_secs("delay_secs", 0 if delay_secs is None else delay_secs)
+    check_input_fns(experiment, train=True)
     began = experiment.clock.monotonic()
     synchronous = config_value(experiment.config, "train_distribute") is not None
     if synchronous and experiment.delay_workers_by_global_step:

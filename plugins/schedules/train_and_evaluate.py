@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from typing import Any
 
+from expcore.checks import check_input_fns
 from expcore.cluster import config_value, rhythm_given
 from expcore.experiment import Experiment
 from expcore.history import due
@@ -29,6 +30,7 @@ def train_and_evaluate(experiment: Experiment) -> tuple[Any, list[Any]]:
     Returns:
         The last result, and what each exporter wrote last (None for one that declined).
     """
+    check_input_fns(experiment, train=True, evaluate=True)
     n = experiment.eval_every_n_steps
 
     def evaluate_if_due(checkpoint: Checkpoint) -> None:

@@ -8,7 +8,14 @@ from typing import Any
 
 import pytest
 
-from expcore.checks import check_estimator, check_number, check_options, check_secs
+from expcore.checks import (
+    check_estimator,
+    check_input_fns,
+    check_number,
+    check_options,
+    check_secs,
+    listed,
+)
 from expcore.errors import InvalidArgument, UnknownOption
 
 
@@ -90,3 +97,37 @@ def test_a_schedules_options_are_its_parameters_after_the_experiment():
 
 def test_a_schedule_with_a_catch_all_takes_any_option():
     check_options("evaluate", "code", lambda experiment, **options: None, {"anything": 1})
+
+
+@pytest.mark.parametrize("value", [5, "abc", b"x", object()])
+def test_what_must_be_a_list_is_not_a_number_or_a_text(value):
+    with pytest.raises(InvalidArgument, match="`train_hooks` must be a list, or None"):
+        listed("train_hooks", value)
+
+
+def test_a_list_is_copied_and_none_is_an_empty_one():
+    given = [1]
+    assert (listed("x", given), listed("x", None), listed("x", iter(given))) == ([1], [], [1])
+    assert listed("x", given) is not given
+
+
+class _Parts:
+    train_input_fn = "data"
+
+    def __init__(self, sets, hooks=True):
+        self.eval_sets = sets
+        self.estimator = type("E", (), {"supports_hook": lambda self, hook: True} if hooks else {})()
+
+
+def test_data_that_is_no_function_is_refused_before_a_step_by_what_is_needed():
+    with pytest.raises(InvalidArgument, match="train_input_fn is 'data'; it must be a function"):
+        check_input_fns(_Parts({"": dict}), train=True)
+    with pytest.raises(InvalidArgument, match=r"eval_input_fn\['b'\] is None; it must be a function"):
+        check_input_fns(_Parts({"a": dict, "b": None}), evaluate=True)
+    with pytest.raises(InvalidArgument, match="eval_input_fn is 5; it must be a function"):
+        check_input_fns(_Parts({"": 5}), evaluate=True)
+    check_input_fns(_Parts({"": dict}), evaluate=True)
+
+
+def test_an_estimator_of_another_kind_may_take_what_it_likes_as_data():
+    check_input_fns(_Parts({"": None}, hooks=False), train=True, evaluate=True)

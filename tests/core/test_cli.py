@@ -351,7 +351,7 @@ def test_notes_are_told_in_brackets_on_the_same_line():
     error = ExpcoreError("one\n  two")
     error.add_note("first\nnote")
     error.add_note("second")
-    assert told(error) == "one two (first note; second)"
+    assert told(error) == "one; two (first note; second)"
     assert told(KeyError(), kind=True) == "KeyError"
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from expcore import events as ev
-from expcore.errors import ExportFailed, PluginError
+from expcore.errors import ExportFailed, PluginError, UnknownMetric
 from expcore.passes.journal import Journal
 from expcore.testing import VirtualClock
 
@@ -129,3 +129,22 @@ def test_deferred_errors_are_noted_on_one_that_ends_everything(make):
     journal.note_deferred(error)
     assert error.__notes__ == ["before that: KeyError: 'export'", "before that: ValueError: observer"]
     journal.raise_deferred()
+
+
+def test_a_failure_that_came_at_each_evaluation_is_told_once_with_its_count(make):
+    journal = make()
+    for _ in range(3):
+        journal.defer_export(ValueError("no metric"))
+    journal.defer_export(ValueError("another"))
+    with pytest.raises(ExportFailed) as caught:
+        journal.raise_deferred()
+    assert str(caught.value).startswith("ValueError: no metric, 3 times; ValueError: another; training")
+
+
+@pytest.mark.parametrize(("error", "code"), [(UnknownMetric("m"), 64), (ValueError("v"), 70)])
+def test_the_exit_code_is_that_of_our_own_errors(make, error, code):
+    journal = make()
+    journal.defer_export(error)
+    with pytest.raises(ExportFailed) as caught:
+        journal.raise_deferred()
+    assert caught.value.exit_code == code

@@ -174,7 +174,10 @@ def _from_batches(make: Callable[[], Iterator[Any]], some: Iterable[Any], subjec
         for batch in make():
             yield _batch(batch, subject)
 
-    return tf.data.Dataset.from_generator(batches, output_signature=signature).prefetch(2)
+    # Nothing reads ahead: a thread that waits for Python would be waited for when Python ends.
+    options = tf.data.Options()
+    options.experimental_optimization.inject_prefetch = False
+    return tf.data.Dataset.from_generator(batches, output_signature=signature).with_options(options)
 
 
 def _batch(batch: Any, subject: str) -> Any:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import atexit
 import logging
 import os
 import tempfile
+import weakref
 from collections.abc import Callable
 from typing import Any
 
@@ -16,6 +18,16 @@ from expcore_plugins.estimators.keras.native import seed_data
 from expcore_plugins.estimators.keras.saved import SavedCheckpoint, reading
 
 _LOG = logging.getLogger(__name__)
+
+
+_OPEN: weakref.WeakSet[Position] = weakref.WeakSet()
+
+
+@atexit.register
+def _close() -> None:
+    """Lets go of the iterators while Python still runs, whose threads may be waiting for it."""
+    for position in list(_OPEN):
+        position.iterator = None
 
 
 def same_function(a: Any, b: Any) -> bool:
@@ -45,6 +57,7 @@ class Position:
         self._told = False
         self.iterator: Any = None
         self.ended = False
+        _OPEN.add(self)
 
     @property
     def spec(self) -> Any:

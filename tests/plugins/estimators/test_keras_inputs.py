@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import functools
 import logging
+import subprocess
+import sys
 
 import keras
 import numpy as np
@@ -298,3 +300,49 @@ def test_a_function_that_cannot_be_hashed_is_asked_each_time():
     function = Unhashable()
     kept = KeptInputs()
     assert kept.open(function) is not kept.open(function)
+
+
+def test_the_reason_that_keras_gives_is_told_and_not_only_where_it_came_up(tmp_path):
+    model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)])
+    model.compile("sgd", "mse")
+    x = np.ones((4, 3), "float32")
+    with pytest.raises(InvalidInput) as caught:
+        KerasEstimator(model, tmp_path / "run").train(lambda: (x, x[:, :1]), steps=1)
+    assert "(None, 1)" in str(caught.value)
+    assert "Exception encountered" not in str(caught.value)
+    assert "\x1b" not in str(caught.value)
+
+
+SLOW = """
+import sys, threading
+import keras, numpy as np, tensorflow as tf
+from expcore_plugins.estimators.keras import KerasEstimator
+
+x = np.ones((4, 1), "float32")
+spec = tf.TensorSpec((None, 1))
+
+def batches():
+    while True:
+        threading.Event().wait(0.05)  # Python is at work on the next batch whenever the process ends
+        yield x, x
+
+def ahead():
+    return tf.data.Dataset.from_generator(batches, output_signature=(spec, spec)).prefetch(2)
+
+model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)])
+model.compile("sgd", "mse")
+KerasEstimator(model, sys.argv[1]).train(batches if sys.argv[2] == "batches" else ahead, steps=5)
+print("trained", flush=True)
+"""
+
+
+@pytest.mark.parametrize("kind", ["batches", "ahead"])
+def test_a_process_ends_though_python_was_making_the_next_batch(tmp_path, kind):
+    done = subprocess.run(
+        [sys.executable, "-c", SLOW, str(tmp_path / "run"), kind],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert (done.returncode, done.stdout) == (0, "trained\n"), done.stderr[-2000:]
