@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -122,11 +122,12 @@ class History:
     @cached_property
     def trainings(self) -> tuple[TrainingRun, ...]:
         """Every training run that started, oldest first."""
-        runs = [
-            TrainingRun(str(e.data["run"]), int(e.data["generation"]), e.data.get("step"))
+        # A run says its first step again where it went on from an older checkpoint than was thought.
+        runs = {
+            str(e.data["run"]): TrainingRun(str(e.data["run"]), int(e.data["generation"]), e.data.get("step"))
             for e in self._of(ev.TRAINING_STARTED)
-        ]
-        return tuple(sorted(runs, key=lambda r: (r.generation, r.run)))
+        }
+        return tuple(sorted(runs.values(), key=lambda r: (r.generation, r.run)))
 
     @property
     def next_generation(self) -> int:
@@ -176,6 +177,10 @@ class History:
             return place
         lower = [s.generation for s in self._saves if (s.checkpoint.step or 0) <= evaluation.step]
         return (max(lower, default=0), evaluation.step, math.inf, evaluation.checkpoint or "")
+
+    def generation_of(self, evaluation: Evaluation) -> int:
+        """Returns the number of the training that saved an evaluated checkpoint."""
+        return self._order(evaluation)[0]
 
     @cached_property
     def _places(self) -> dict[str, tuple[int, int, float, str]]:
@@ -289,14 +294,24 @@ def _same_path(one: str, other: str) -> bool:
     return one == other or Path(one) == Path(other)
 
 
+def _left_behind(evaluation: Evaluation, history: History) -> bool:
+    """Whether the newest training went back to before this checkpoint of an older one."""
+    newest = history.trainings[-1] if history.trainings else None
+    if newest is None or newest.step is None or evaluation.step <= newest.step:
+        return False
+    return history.generation_of(evaluation) < newest.generation
+
+
 def due(n: int | None, history: History, step: int | None) -> bool:
     """Whether an evaluation is due at a save: at least ``n`` steps since the last one, by the log.
 
     0 or None: never before the end. The first save of a directory without evaluations is due from step
-    ``n`` on; after a rollback (the last evaluation lies ahead) a save is due.
+    ``n`` on; after a rollback (the last evaluation lies ahead, or training went back to before it) a save is
+    due.
     """
     if not n or step is None:
         return False
-    steps: Sequence[int] = [e.step for e in history.evaluations]
-    last = steps[-1] if steps else 0
-    return step - last >= n or step < last
+    if not history.evaluations:
+        return step >= n
+    last = history.evaluations[-1]
+    return step - last.step >= n or step < last.step or _left_behind(last, history)

@@ -47,6 +47,8 @@ class Training:
         self._heartbeat: Heartbeat | None = None
         self._last: TrainingEnd | None = None
         self._made = 0
+        self._generation = 0
+        self._from: int | None = None  # the step that the pass goes on from
 
     def run(
         self, steps: int | None, hooks: Sequence[Any], on_save: OnSave | None, save_every: int | None
@@ -60,7 +62,7 @@ class Training:
             _LOG.info("training is complete: step %d of %d is reached, no step is made", start, until)
             self._last = TrainingEnd(self._run_id, start, "max_steps", before.id if before else None)
             return self._last
-        watch = _Watch(self._experiment, self._journal, self._heartbeat)
+        watch = _Watch(self._experiment, self._journal, self._heartbeat, self._began)
         goal = until if steps is None or start is None else start + steps
         recorder = _Recorder(self, watch, before, goal, on_save)
         rhythm = [_SaveEvery(save_every)] if save_every else []
@@ -72,8 +74,9 @@ class Training:
             [watch, *rhythm, *(hook for _, answer in added for hook in answer or ())],
         )
         experiment.plugins.ask("expcore_before_train", experiment=experiment)
+        self._from = start
         self._train(steps, until, fitting, recorder, save_every)
-        self._last = self._end(start, steps, recorder)
+        self._last = self._end(self._from, steps, recorder)
         self._made += self._last.steps
         return self._last
 
@@ -82,13 +85,25 @@ class Training:
             return
         if self._chief:
             self._resources.enter_context(trainer_lock(self._experiment.model_dir))
-        generation = self._journal.history.next_generation
-        self._run_id = f"{self._journal.log.name}#{generation}"
+        self._generation = self._journal.history.next_generation
+        self._run_id = f"{self._journal.log.name}#{self._generation}"
         if self._chief:
-            self._journal.log.append(ev.TRAINING_STARTED, run=self._run_id, generation=generation, step=step)
+            self._record_start(step)
             self._heartbeat = Heartbeat(self._experiment.model_dir, self._journal.log.name, self._run_id)
             self._heartbeat.beat(step, "training")
             _write_run_record(self._experiment, self._run_id)
+
+    def _record_start(self, step: int | None) -> None:
+        self._journal.log.append(
+            ev.TRAINING_STARTED, run=self._run_id, generation=self._generation, step=step
+        )
+
+    def _began(self, step: int) -> None:
+        """Notes where training really goes on from: an older step where a checkpoint was unreadable."""
+        if self._from is not None and step < self._from:
+            self._from = step
+            if self._chief:
+                self._record_start(step)
 
     def _train(
         self, steps: int | None, until: int | None, hooks: list[Any], recorder: _Recorder, every: int | None
@@ -264,8 +279,15 @@ class _Watch:
 
     every_secs = 1.0
 
-    def __init__(self, experiment: Parts, journal: Journal, heartbeat: Heartbeat | None) -> None:
+    def __init__(
+        self,
+        experiment: Parts,
+        journal: Journal,
+        heartbeat: Heartbeat | None,
+        began: Callable[[int], None],
+    ) -> None:
         self._experiment, self._journal, self._heartbeat = experiment, journal, heartbeat
+        self._began = began
         self._beaten = 0.0
         self.run: Run | None = None
 
@@ -283,6 +305,7 @@ class _Watch:
     def begin(self, run: Any) -> None:
         """Lets hooks read the log; one that waits looks at it again and again, and is to see a signal."""
         self.run = run
+        self._began(run.step)
 
         def history() -> History:
             self.stops(False)

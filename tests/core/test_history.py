@@ -342,6 +342,21 @@ def test_after_a_restart_the_log_says_when_the_next_evaluation_is_due():
     assert [due(50, history, step) for step in (145, 149, 150)] == [False, False, True]
 
 
+def test_a_step_that_is_written_again_after_going_back_is_due_though_the_old_one_was_evaluated():
+    before, after = Writer(), Writer("events-chief-0-bb", time=100)
+    before.start(1)
+    for step in (100, 200):
+        before.evaluate(before.save(step), step, loss=1.0)
+    after.start(2, 200)
+    assert not due(100, before.history("m", after), 200), "as far as is known nothing was written again"
+    after.add(ev.TRAINING_STARTED, run=after.run, generation=2, step=100)
+    history = before.history("m", after)
+    assert [r.step for r in history.trainings] == [0, 100]
+    assert due(100, history, 200)
+    after.evaluate(after.save(200), 200, loss=1.0)
+    assert [due(100, before.history("m", after), step) for step in (200, 299, 300)] == [False, False, True]
+
+
 def test_after_a_rollback_the_next_save_is_due_and_from_there_on_every_n_steps():
     before, after = Writer(), Writer("events-chief-0-bb", time=100)
     before.start(1)

@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from expcore import RunConfig
+from expcore import Experiment, RunConfig
 from expcore.errors import CannotWrite, CheckpointCorrupt, ModelMismatch
-from expcore.testing import VirtualClock
+from expcore.testing import PluginSandbox, VirtualClock
 from expcore_plugins.estimators.keras import KerasEstimator
 from expcore_plugins.estimators.keras import directory as d
 
@@ -477,3 +477,22 @@ def test_a_save_that_fails_names_its_path_and_leaves_the_older_ones_intact(run):
     estimator.train(arrays, steps=1)
     assert names(estimator.checkpoints())[-1] == "ckpt-8"
     assert make(run.parent).evaluate(arrays, steps=1)["global_step"] == 8
+
+
+def test_after_falling_back_the_log_has_the_true_start_and_what_is_written_again_is_evaluated(tmp_path):
+    def experiment(train_steps):
+        estimator = make(tmp_path, save_checkpoints_steps=2, keep_checkpoint_max=None)
+        host = PluginSandbox(builtins=True).host
+        clock = VirtualClock()
+        return Experiment(
+            estimator, arrays, arrays, train_steps, 1, eval_every_n_steps=2, plugins=host, clock=clock
+        )
+
+    experiment(6).train_and_evaluate()
+    cut(tmp_path / "run" / "ckpt-6.data-00000-of-00001")
+    again = experiment(8)
+    again.train_and_evaluate()
+    history = again.history
+    assert [run.step for run in history.trainings] == [0, 4]
+    assert [end.steps for end in history.training_ends] == [6, 4]
+    assert [e.step for e in history.evaluations] == [2, 4, 6, 6, 8]

@@ -379,6 +379,7 @@ def test_due_is_the_rule_that_is_simulated_here(steps, n):
             self.step = step
 
     class Fake:
+        trainings = ()
         evaluations = ()
 
     fake = Fake()
