@@ -30,6 +30,7 @@ from expcore.host.resolution import (
     unknown,
 )
 from expcore.host.selection import Selection
+from expcore.host.trace import Trace
 from expcore.types import Component
 
 _LOG = logging.getLogger(__name__)
@@ -56,11 +57,13 @@ class PluginHost:
         allow: the only third parties that are on, in the same form; empty: built-ins only; None: all.
         strict: a broken plugin raises PluginLoadError at once.
         environ: where EXPCORE_USE, EXPCORE_DISABLE, EXPCORE_ALLOW (comma separated) and
-            EXPCORE_STRICT_PLUGINS are read for arguments that are None; by default ``os.environ``.
+            EXPCORE_STRICT_PLUGINS are read for arguments that are None, and EXPCORE_TRACE_PLUGINS, a file
+            that gets a line for each call and import; by default ``os.environ``.
         entry_points: plugins to use instead of the installed ones.
 
     Raises:
         InvalidArgument: a choice is not of the form ``kind/name=dist``.
+        CannotWrite: the file for the trace cannot be written.
     """
 
     def __init__(
@@ -75,7 +78,7 @@ class PluginHost:
     ) -> None:
         env = os.environ if environ is None else environ
         self._selection = Selection.read(use, disable, allow, strict, env)
-        self._registry = Registry(self._selection, entry_points)
+        self._registry = Registry(self._selection, entry_points, Trace.of(env))
         self._catalogues = Catalogues(self._registry, self._selection)
         self._announced: set[str] = set()
 

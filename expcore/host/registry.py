@@ -6,7 +6,7 @@ import inspect
 import logging
 import threading
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,6 +19,7 @@ from expcore.hookspecs import hookimpl
 from expcore.host.contract import MisspeltHook, check_plugin
 from expcore.host.discovery import OBSERVERS, Distribution, Entry, EntryPoint, discover
 from expcore.host.selection import DISABLE, Selection
+from expcore.host.trace import Trace
 from expcore.types import Component
 
 _LOG = logging.getLogger(__name__)
@@ -64,10 +65,13 @@ class Registry:
     Args:
         selection: what the user switched off.
         points: plugins to use instead of the installed ones.
+        trace: where calls and imports leave a line; None: nowhere.
     """
 
-    def __init__(self, selection: Selection, points: Iterable[EntryPoint] | None) -> None:
-        self._selection, self._points = selection, points
+    def __init__(
+        self, selection: Selection, points: Iterable[EntryPoint] | None, trace: Trace | None = None
+    ) -> None:
+        self._selection, self._points, self._trace = selection, points, trace
         self._manager = pluggy.PluginManager(hookspecs.PROJECT)
         self._manager.add_hookspecs(hookspecs)
         self._lock = threading.RLock()
@@ -211,7 +215,8 @@ class Registry:
             self.fail(entry, "declaration", PluginError("the distribution declares that name more than once"))
             return
         try:
-            plugin = _instance(entry.load())
+            with self._importing(entry, entry.label):
+                plugin = _instance(entry.load())
         except _ENDS:
             raise
         except BaseException as error:
@@ -253,7 +258,8 @@ class Registry:
         """
         label = f"{component.kind}/{component.name}"
         try:
-            factory = component.load()
+            with self._importing(entry, label):
+                factory = component.load()
             if not callable(factory):
                 raise InvalidType(f"{component.target!r} is {describe(factory)}, which cannot be called")
         except _ENDS:
@@ -288,7 +294,13 @@ class Registry:
             plugin, key = implementation.plugin, implementation.plugin_name
             others = [other.plugin for other in implementations if other.plugin is not plugin]
             entry = self._entries.get(key) or Entry(OBSERVERS, key, Distribution())
-            yield key, entry, self._manager.subset_hook_caller(hook, others)
+            call: Callable[..., Any] = self._manager.subset_hook_caller(hook, others)
+            if self._trace is not None and not isinstance(plugin, LazyPlugin):
+                call = self._trace.traced(call, hook, key, entry)
+            yield key, entry, call
+
+    def _importing(self, entry: Entry, label: str) -> AbstractContextManager[None]:
+        return nullcontext() if self._trace is None else self._trace.importing(entry, label)
 
 
 def catalogue_hook(kind: str) -> str:
