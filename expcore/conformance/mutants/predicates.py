@@ -1,0 +1,136 @@
+"""A predicate that keeps every promise, and one that breaks each."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from expcore.conformance.case import Sample
+from expcore.conformance.mutants.mutant import Mutant, Proof
+
+
+@dataclass(frozen=True)
+class UntilLoss:
+    """The reference: goes on until a recorded loss is at or below a threshold."""
+
+    threshold: float = 0.05
+
+    def __call__(self, eval_result: Any, history: Any = None) -> bool:
+        """Goes on while no recorded loss is low enough."""
+        losses = [e.metrics["loss"] for e in history.evaluations] if history is not None else []
+        if eval_result:
+            losses.append(eval_result["loss"])
+        return not any(float(loss) <= self.threshold for loss in losses)
+
+
+class Counting:
+    """Keeps the number of its calls."""
+
+    def __init__(self) -> None:
+        self.calls = 0
+
+    def __call__(self, eval_result: Any) -> bool:
+        """Goes on for three results."""
+        self.calls += eval_result is not None and bool(eval_result)
+        return self.calls < 3
+
+
+class Remembering:
+    """Keeps the steps that it has seen, so that it answers alike when asked twice, but not after a restart."""
+
+    def __init__(self) -> None:
+        self.steps: set[int] = set()
+
+    def __call__(self, eval_result: Any) -> bool:
+        """Goes on until it has seen three steps."""
+        if eval_result:
+            self.steps.add(int(eval_result["global_step"]))
+        return len(self.steps) < 3
+
+
+def _loss(eval_result: Any) -> float:
+    return float(eval_result["loss"]) if eval_result else float("inf")
+
+
+def _forgets_none(eval_result: Any) -> bool:
+    return bool("loss" not in eval_result or eval_result["loss"] > 0.05)
+
+
+def _forgets_empty(eval_result: Any) -> bool:
+    return bool(eval_result is None or eval_result["loss"] > 0.05)
+
+
+def _asks_for_more(eval_result: Any, patience: int) -> bool:
+    return _loss(eval_result) > 0.05 * patience
+
+
+def _wants_auc(eval_result: Any) -> bool:
+    return bool(not eval_result or eval_result["auc"] < 0.9)
+
+
+def _forgets_to_return(eval_result: Any) -> Any:
+    if _loss(eval_result) > 1e9:
+        return True
+    return None
+
+
+def _pops(eval_result: Any) -> bool:
+    if isinstance(eval_result, dict):
+        eval_result.pop("loss", None)
+    return True
+
+
+def _wants_a_dict(eval_result: Any) -> bool:
+    return eval_result is None or isinstance(eval_result, dict)
+
+
+def _wants_python_numbers(eval_result: Any) -> bool:
+    return not eval_result or type(eval_result["loss"]) is float
+
+
+def _rounds(eval_result: Any) -> bool:
+    return not eval_result or int(eval_result["loss"] * 100) > 5
+
+
+def _writes(eval_result: Any) -> bool:
+    Path("last.txt").write_text(str(eval_result))
+    return True
+
+
+def _sets_the_environment(eval_result: Any) -> bool:
+    os.environ["LAST_LOSS"] = str(_loss(eval_result))
+    return True
+
+
+def _made(make: Callable[..., Any]) -> Sample:
+    return Sample(factory=make)
+
+
+def _of(function: Callable[..., Any]) -> Sample:
+    return Sample(component=function)
+
+
+PROOF = Proof(
+    references={"until_loss": Sample(UntilLoss()), "a function": _of(lambda eval_result: True)},
+    mutants=(
+        Mutant("PRE-001", "is a number", _made(lambda: 3)),
+        Mutant("PRE-001", "is a class", _made(lambda: UntilLoss)),
+        Mutant("PRE-002", "needs an option", _of(_asks_for_more)),
+        Mutant("PRE-002", "takes nothing", _of(lambda: True)),
+        Mutant("PRE-003", "raises on None", _of(_forgets_none)),
+        Mutant("PRE-004", "raises on {}", _of(_forgets_empty)),
+        Mutant("PRE-005", "needs a metric that is not there", _of(_wants_auc)),
+        Mutant("PRE-006", "forgets to return", _of(_forgets_to_return)),
+        Mutant("PRE-007", "counts its calls", _made(Counting), also=("PRE-008",)),
+        Mutant("PRE-008", "flips after a restart", _made(Remembering)),
+        Mutant("PRE-009", "changes the result", _of(_pops)),
+        Mutant("PRE-010", "knows only dicts", _of(_wants_a_dict)),
+        Mutant("PRE-011", "knows only Python's numbers", _of(_wants_python_numbers)),
+        Mutant("PRE-012", "converts to an int", _of(_rounds)),
+        Mutant("PRE-013", "writes a file", _of(_writes)),
+        Mutant("PRE-013", "sets a variable of the environment", _of(_sets_the_environment)),
+    ),
+)
