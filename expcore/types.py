@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from typing import Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Concatenate, Protocol, runtime_checkable
+
+if TYPE_CHECKING:
+    from expcore.experiment import Experiment
 
 Metrics = Mapping[str, Any]
 InputFn = Callable[[], Any]
@@ -206,8 +210,9 @@ class Run(Protocol):
 class Hook(Protocol):
     """Takes part in a training run. All methods are optional; an object with none is not a hook.
 
+    A class that derives from it has all of them, doing nothing, and type checkers compare what it overrides.
     Besides the methods below a hook may have ``every_secs`` (float seconds, instead of ``next_step``),
-    and ``get_state() -> dict`` / ``set_state(state)``: JSON kept with each save, given back after ``begin``.
+    and ``get_state`` and ``set_state`` (``StatefulHook``).
     """
 
     def begin(self, run: Run) -> None:
@@ -227,6 +232,18 @@ class Hook(Protocol):
 
     def failed(self, run: Run, error: BaseException) -> None:
         """Called once instead of ``end`` where training failed; the error is raised afterwards."""
+
+
+class StatefulHook(Hook, Protocol):
+    """A hook with a state: JSON kept with each save, given back after ``begin``. Derive from it, or not."""
+
+    @abstractmethod
+    def get_state(self) -> Mapping[str, Any]:
+        """Returns the state."""
+
+    @abstractmethod
+    def set_state(self, state: Any) -> None:
+        """Takes over a state that ``get_state`` returned, as JSON gives it back."""
 
 
 HOOK_METHODS = ("begin", "next_step", "after_steps", "after_save", "end", "failed")
@@ -306,10 +323,10 @@ class SavingListener(Protocol):
         """Called once at the end."""
 
 
-Schedule = Callable[..., Any]
+Schedule = Callable[Concatenate["Experiment", ...], Any]
 """``(experiment, **options) -> result``; its keyword parameters are its options."""
 
-Predicate = Callable[..., bool]
+Predicate = Callable[Concatenate[Metrics | None, ...], bool]
 """``(eval_result) -> bool``, True means go on. May name ``checkpoint_path`` and ``history``."""
 
 
@@ -317,14 +334,12 @@ Predicate = Callable[..., bool]
 class Format(Protocol):
     """Writes one artefact into the empty directory it is given; the host publishes it."""
 
-    def write(
-        self,
-        estimator: Any,
-        directory: str,
-        checkpoint_path: str | None = None,
-        eval_result: Metrics | None = None,
-    ) -> None:
-        """Fills ``directory``; raising throws the directory away."""
+    def write(self, estimator: Any, directory: str, /) -> None:
+        """Fills ``directory``; raising throws the directory away.
+
+        May name ``checkpoint_path`` (str or None) and ``eval_result`` (Metrics or None) as well: the host
+        passes, by name, those of the two that are named.
+        """
 
 
 @runtime_checkable
