@@ -75,10 +75,11 @@ def check_plugin(manager: pluggy.PluginManager, plugin: object, subject: str) ->
                 "plain function of the hook's own name"
             )
         if name in SPECS:
-            _check_arguments(getattr(plugin, name), name, subject)
+            check_arguments(getattr(plugin, name), name, subject)
 
 
-def _check_arguments(function: Callable[..., Any], hook: str, subject: str) -> None:
+def check_arguments(function: Callable[..., Any], hook: str, subject: str) -> None:
+    """Raises PluginError where an argument of a bound function is not the hook's or has a default."""
     offered = list(inspect.signature(SPECS[hook]).parameters)
     for parameter in inspect.signature(function).parameters.values():
         has_default = parameter.default is not inspect.Parameter.empty
