@@ -92,7 +92,7 @@ def _run(file: str, output_dir: str, schedule: str | None, allow_imports: bool) 
     from expcore.host import default_host
     from expcore.run import build_experiment, run_schedule, signals_interrupt
 
-    default_host()  # a choice of a wrong form is told before anything heavy is imported
+    default_host().settings  # noqa: B018  (wrong choices are told before anything heavy is imported)
     _check_writable(output_dir)
     found = read(file, allow_imports=allow_imports)
     options = found.options if schedule in (None, found.schedule) else {}

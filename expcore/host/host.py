@@ -7,7 +7,6 @@ import os
 import threading
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import Any
 
 import pluggy
@@ -16,49 +15,36 @@ from expcore.errors import InvalidArgument, InvalidType, UnknownComponent, one_l
 from expcore.factories import check_params
 from expcore.host.catalogues import Catalogues
 from expcore.host.contract import check_hook_name, is_firstresult
-from expcore.host.discovery import BUILTIN, KINDS, OBSERVERS, Entry, EntryPoint, kind_of
+from expcore.host.discovery import BUILTIN, KINDS, OBSERVERS, EntryPoint, kind_of
+from expcore.host.overview import Overview
+from expcore.host.overview import PluginStatus as PluginStatus
 from expcore.host.registry import PluginFailure, Registry, blaming
-from expcore.host.resolution import (
-    ACTIVE,
-    BLOCKED,
-    BROKEN,
-    CONFLICT,
-    QUALIFIED,
-    UNKNOWN,
-    Resolution,
-    decide,
-    unknown,
-)
-from expcore.host.selection import Selection
+from expcore.host.resolution import QUALIFIED, UNKNOWN, Resolution, decide, unknown
+from expcore.host.selection import Selection, Source
+from expcore.host.settings import Project, check_installed, here
 from expcore.host.trace import Trace
 from expcore.types import Component
 
 _LOG = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True)
-class PluginStatus:
-    """One plugin as ``expcore plugins list`` shows it; the fields are its columns."""
-
-    kind: str
-    name: str
-    provider: str
-    version: str
-    status: str
-    target: str
-
-
 class PluginHost:
     """Everything installed and registered, under the user's choices. Nothing is read before first need.
+
+    What counts is, the strongest first, the arguments, the environment, and ``[tool.expcore]`` of the nearest
+    pyproject.toml from the working directory upwards. Choices count name by name; what any of them switches
+    off is off; of ``allow`` and ``strict`` the strongest that says something counts.
 
     Args:
         use: chosen distribution by ``kind/name``, as a mapping or as strings ``kind/name=dist``.
         disable: what is switched off: ``dist``, ``kind/name`` or ``dist:kind/name``.
-        allow: the only third parties that are on, in the same form; empty: built-ins only; None: all.
-        strict: a broken plugin raises PluginLoadError at once.
-        environ: where EXPCORE_USE, EXPCORE_DISABLE, EXPCORE_ALLOW (comma separated) and
-            EXPCORE_STRICT_PLUGINS are read for arguments that are None, and EXPCORE_TRACE_PLUGINS, a file
-            that gets a line for each call and import; by default ``os.environ``.
+        allow: the only third parties that are on, in the same form; empty: built-ins only; None: not said.
+        strict: whether a broken plugin raises PluginLoadError at once; None: not said, which is no.
+        environ: where EXPCORE_USE, EXPCORE_DISABLE, EXPCORE_ALLOW (comma separated), EXPCORE_STRICT_PLUGINS
+            and EXPCORE_TRACE_PLUGINS, a file that gets a line for each call and import, are read; None:
+            ``os.environ``.
+        settings: what to use instead of the file's ``[tool.expcore]``; None: the file counts where
+            ``environ`` is None, and nothing where it is given.
         entry_points: plugins to use instead of the installed ones.
 
     Raises:
@@ -74,12 +60,16 @@ class PluginHost:
         allow: Iterable[str] | None = None,
         strict: bool | None = None,
         environ: Mapping[str, str] | None = None,
+        settings: Mapping[str, Any] | None = None,
         entry_points: Iterable[EntryPoint] | None = None,
     ) -> None:
         env = os.environ if environ is None else environ
-        self._selection = Selection.read(use, disable, allow, strict, env)
+        stated = (Source.read("PluginHost({}=...)", use, disable, allow, strict), Source.of(env))
+        self._project = Project(settings, here() if environ is None and settings is None else None)
+        self._selection = Selection(stated, lambda: self._project.settings.source)
         self._registry = Registry(self._selection, entry_points, Trace.of(env))
         self._catalogues = Catalogues(self._registry, self._selection)
+        self._overview = Overview(self._registry, self._catalogues)
         self._announced: set[str] = set()
 
     # --- what there is ---------------------------------------------------------------------------------
@@ -93,6 +83,15 @@ class PluginHost:
     def failures(self) -> list[PluginFailure]:
         """Plugins that could not be used so far; nothing is imported to find more."""
         return self._registry.failures
+
+    @property
+    def settings(self) -> dict[str, Any] | None:
+        """The project's settings, ``path`` (None: given in code) and ``content``; None where there are none.
+
+        Raises:
+            ConfigError: the file is no TOML, or a key or value is wrong.
+        """
+        return self._project.record()
 
     def catalogue(self, kind: str) -> list[Component]:
         """Returns all components of a kind that are not blocked, by name, then distribution.
@@ -116,65 +115,19 @@ class PluginHost:
             InvalidArgument: there is no such kind.
         """
         kinds = (*KINDS, OBSERVERS) if kind is None else (kind_of(kind, observers=True),)
-        rows = [
-            PluginStatus(each, found.name, c.dist, c.component.version, c.status, c.component.target)
-            for each in kinds
-            if each != OBSERVERS
-            for found in self._resolutions(each)
-            for c in found.candidates
-        ]
-        if OBSERVERS in kinds:
-            observers = [(key, e) for key, e in self._registry.entries.items() if e.kind == OBSERVERS]
-            rows += [
-                PluginStatus(
-                    OBSERVERS, e.name, e.dist.shown, e.dist.version, self._observer_status(key, e), e.target
-                )
-                for key, e in sorted(observers, key=lambda item: (item[1].name, item[0]))
-            ]
-        return rows
-
-    def _observer_status(self, key: str, entry: Entry) -> str:
-        if self._registry.blocked(key):
-            return BLOCKED
-        if self._registry.twice(entry):
-            return CONFLICT
-        return BROKEN if self._catalogues.broken(entry, entry.label) else ACTIVE
+        found = [r for each in kinds if each != OBSERVERS for r in self._resolutions(each)]
+        rows = self._overview.components(found)
+        return rows + (self._overview.observers() if OBSERVERS in kinds else [])
 
     def snapshot(self) -> dict[str, Any]:
         """Returns what every name stands for, as JSON data for the record of a run.
 
         ``components`` by ``kind/name``: distribution, version, target, and the built-in that is replaced (or
-        the providers in conflict); ``plugins``: the observers; ``blocked``; ``failures``.
+        the providers in conflict); ``plugins``: the observers; ``blocked``; ``failures``; ``settings``: path
+        and content of the project's settings, None without.
         """
-        components: dict[str, Any] = {}
-        for found in (found for kind in KINDS for found in self._resolutions(kind)):
-            label = f"{found.kind}/{found.name}"
-            if found.winner is not None:
-                replaced = _told(found.replaced) if found.replaced else None
-                components[label] = {**_told(found.winner), "replaced": replaced}
-            elif found.rule == CONFLICT:
-                rivals = [_told(c.component) for c in found.candidates if c.status == CONFLICT]
-                components[label] = {"conflict": rivals}
-        entries = self._registry.entries
-        return {
-            "components": components,
-            "plugins": {
-                key: {"dist": e.dist.shown, "version": e.dist.version, "target": e.target}
-                for key, e in entries.items()
-                if e.kind == OBSERVERS and self._observer_status(key, e) == ACTIVE
-            },
-            "blocked": [key for key in entries if self._registry.blocked(key)],
-            "failures": [
-                {
-                    "dist": f.dist,
-                    "version": f.version,
-                    "entry": f.entry,
-                    "phase": f.phase,
-                    "error": one_line(f.error),
-                }
-                for f in self.failures
-            ],
-        }
+        found = [r for kind in KINDS for r in self._resolutions(kind)]
+        return self._overview.snapshot(found, self._project.record())
 
     # --- components ------------------------------------------------------------------------------------
 
@@ -199,7 +152,8 @@ class PluginHost:
         found = self._catalogues.candidates(kind, name)
         if not found:
             raise unknown(kind, name, self._catalogues.names(kind, blocked=False))
-        return decide(kind, name, dist, found, self._selection.use.get(f"{kind}/{name}"))
+        choice = self._selection.use.get(f"{kind}/{name}")
+        return decide(kind, name, dist, found, choice)
 
     def resolve(self, kind: str, name: str) -> Component:
         """Returns the component that a name stands for; imports it not.
@@ -278,9 +232,13 @@ class PluginHost:
         components of third parties are imported too.
 
         Raises:
+            ConfigError: a distribution that the project's settings require is missing or of another version.
             PluginError: one of them has a misspelt hook.
             PluginLoadError: strict, and one of them, or a third party's component, cannot be used.
         """
+        if not self._registry.started:
+            dists = [entry.dist for entry in self._registry.entries.values()]
+            check_installed(self._project.settings, dists)
         self._registry.start()
 
     def register(self, plugin: object, name: str | None = None) -> str:
@@ -387,7 +345,3 @@ def set_default_host(host: PluginHost | None) -> PluginHost | None:
     with _default_lock:
         before, _default = _default, host
         return before
-
-
-def _told(component: Component) -> dict[str, str]:
-    return {"dist": component.dist, "version": component.version, "target": component.target}

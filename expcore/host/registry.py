@@ -120,11 +120,13 @@ class Registry:
         """Registers what is declared; once.
 
         Raises:
+            ConfigError: the project's settings cannot be used.
             PluginLoadError: strict, and a declaration cannot be used.
         """
         with self._lock:
             if self._discovered:
                 return
+            self._selection.sources  # noqa: B018  (settings that cannot be used are an error at each use)
             self._discovered = True
             entries = discover(self._points)
             for entry in entries:

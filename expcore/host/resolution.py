@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 from expcore.errors import ComponentConflict, ExpcoreError, UnknownComponent, listing, nearest
 from expcore.host.discovery import BUILTIN, SHOWN_IN_CODE, canonical
+from expcore.host.selection import Choice
 from expcore.types import Component
 
 ACTIVE, SHADOWED, BLOCKED, BROKEN, CONFLICT = "active", "shadowed", "blocked", "broken", "conflict"
@@ -56,6 +57,7 @@ class Resolution:
             "blocked" or "unknown" where none could.
         change: how to have another one.
         error: what asking for it raises; None where there is a winner.
+        choice: the choice that the user made for the name, and where; None: none, or the name is qualified.
     """
 
     kind: str
@@ -65,6 +67,7 @@ class Resolution:
     rule: str
     change: str
     error: ExpcoreError | None = None
+    choice: Choice | None = None
 
     @property
     def replaced(self) -> Component | None:
@@ -76,7 +79,7 @@ class Resolution:
 
 
 def decide(
-    kind: str, name: str, dist: str, candidates: Sequence[Candidate], choice: str | None
+    kind: str, name: str, dist: str, candidates: Sequence[Candidate], choice: Choice | None
 ) -> Resolution:
     """Applies the rules: qualified name, then choice, then third party, then built-in.
 
@@ -85,11 +88,12 @@ def decide(
         name: the name.
         dist: the distribution that a qualified name asks for; "": the name is not qualified.
         candidates: everything that provides the name, also what is blocked or broken.
-        choice: the distribution that the user chose for the name; None: no choice.
+        choice: what the user chose for the name; None: no choice.
     """
+    choice = None if dist else choice
     ordered = sorted(candidates, key=lambda c: (c.dist, c.component.target))
     open_ = [c for c in ordered if c.blocked is None]
-    wanted = canonical(dist) if dist else choice
+    wanted = canonical(dist) if dist else choice.dist if choice else None
     if wanted is not None:
         rule = QUALIFIED if dist else CHOICE
         pool = _declared([c for c in open_ if c.dist == wanted])
@@ -100,14 +104,16 @@ def decide(
     change = _change(kind, name, ordered)
     if len(pool) == 1:
         marked = _marked(ordered, pool, ACTIVE)
-        return Resolution(kind, name, marked, pool[0].component, rule, change)
+        return Resolution(kind, name, marked, pool[0].component, rule, change, choice=choice)
     if pool:
         error: ExpcoreError = ComponentConflict(_conflict(kind, name, pool))
-        return Resolution(kind, name, _marked(ordered, pool, CONFLICT), None, CONFLICT, change, error)
+        marked = _marked(ordered, pool, CONFLICT)
+        return Resolution(kind, name, marked, None, CONFLICT, change, error, choice)
     rule, text = _nobody(kind, name, ordered, wanted)
-    if choice is not None and not dist:
-        text += f"; the choice {kind}/{name}={choice} (--use or EXPCORE_USE) asks for it, change or drop it"
-    return Resolution(kind, name, _marked(ordered, (), ACTIVE), None, rule, change, UnknownComponent(text))
+    if choice is not None:
+        text += f"; the choice {kind}/{name}={choice.dist} ({choice.source}) asks for it, change or drop it"
+    marked = _marked(ordered, (), ACTIVE)
+    return Resolution(kind, name, marked, None, rule, change, UnknownComponent(text), choice)
 
 
 def unknown(kind: str, name: str, names: Sequence[str]) -> UnknownComponent:
@@ -168,4 +174,7 @@ def _change(kind: str, name: str, candidates: Sequence[Candidate]) -> str:
     if len(others) < 2:
         return "only one distribution provides it; install another one, or give an object in code"
     choices = " or ".join(f"--use {kind}/{name}={dist}" for dist in others)
-    return f"{choices}; EXPCORE_USE does the same, and so does the name {others[0]}:{name}"
+    return (
+        f"{choices}; EXPCORE_USE and use in pyproject.toml do the same, "
+        f"and so does the name {others[0]}:{name}"
+    )

@@ -1,4 +1,4 @@
-"""Trace: one line of JSON for each call of a plugin and each import of a component, as the host makes them."""
+"""Trace: one line of JSON for each call of a plugin and each import of a component that the host makes."""
 
 from __future__ import annotations
 

@@ -42,7 +42,7 @@ class _EntryPoint:
 
 
 class PluginSandbox:
-    """A plugin host that sees no installed plugin and no environment variable, only what is put in.
+    """A plugin host that sees no installed plugin, no environment variable and no project file.
 
     In a ``with`` statement it is the process's default host as well, so that an ``Experiment`` made inside
     uses it; afterwards the former one is back.
@@ -53,6 +53,7 @@ class PluginSandbox:
         disable: as for ``PluginHost``.
         allow: as for ``PluginHost``.
         strict: as for ``PluginHost``.
+        settings: as for ``PluginHost``; None: none, whatever file there is.
 
     Attributes:
         host: the plugin host.
@@ -65,11 +66,18 @@ class PluginSandbox:
         use: Mapping[str, str] | Iterable[str] | None = None,
         disable: Iterable[str] | None = None,
         allow: Iterable[str] | None = None,
-        strict: bool = False,
+        strict: bool | None = None,
+        settings: Mapping[str, Any] | None = None,
     ) -> None:
         points = importlib_metadata.distribution(BUILTIN).entry_points if builtins else ()
         self.host = PluginHost(
-            use=use, disable=disable, allow=allow, strict=strict, environ={}, entry_points=points
+            use=use,
+            disable=disable,
+            allow=allow,
+            strict=strict,
+            environ={},
+            settings=settings,
+            entry_points=points,
         )
         self._before: PluginHost | None = None
 

@@ -207,8 +207,8 @@ def test_a_name_that_is_no_string_is_refused():
 def test_explain_says_how_to_change_it():
     host = sandbox().add("exporters", "best", Theirs, dist="a").host
     assert host.explain("exporters", "best").change == (
-        "--use exporters/best=a or --use exporters/best=expcore; EXPCORE_USE does the same, "
-        "and so does the name a:best"
+        "--use exporters/best=a or --use exporters/best=expcore; EXPCORE_USE and use in pyproject.toml do "
+        "the same, and so does the name a:best"
     )
     assert "only one distribution" in sandbox().host.explain("exporters", "best").change
 
