@@ -60,7 +60,7 @@ class Project:
         """
         if self._given is not None:
             return _checked(self._given, None)
-        path, table = _find(self._start) if self._start is not None else (None, {})
+        path, table = find_table(self._start) if self._start is not None else (None, {})
         return _checked(table, path) if path is not None else Settings()
 
     def record(self) -> dict[str, Any] | None:
@@ -87,7 +87,7 @@ def read_settings(start: Path) -> tuple[Path | None, Mapping[str, Any]]:
     Raises:
         ConfigError: a file on the way is no TOML, or a key or value of the table is wrong.
     """
-    path, table = _find(start)
+    path, table = find_table(start)
     return (path, _checked(table, path).content) if path is not None else (None, {})
 
 
@@ -145,7 +145,12 @@ def _installed(name: str) -> str | None:
         return None
 
 
-def _find(start: Path) -> tuple[Path | None, Mapping[str, Any]]:
+def find_table(start: Path) -> tuple[Path | None, Mapping[str, Any]]:
+    """Returns path and content of the nearest ``[tool.expcore]`` as it stands there, unchecked.
+
+    Raises:
+        ConfigError: a file on the way is no TOML.
+    """
     start = start.absolute()
     for folder in (start, *start.parents):
         path = folder / FILE
