@@ -10,6 +10,7 @@ import difflib
 from collections.abc import Iterable, Sequence
 
 EXIT_OK = 0
+EXIT_FOUND = 1
 EXIT_USAGE = 64
 EXIT_CORRUPT = 65
 EXIT_UNAVAILABLE = 69

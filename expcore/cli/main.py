@@ -9,6 +9,8 @@ from typing import Any
 
 import click
 
+from expcore.cli.conformance import conformance
+from expcore.cli.doctor import doctor
 from expcore.cli.plugins import plugins
 from expcore.cli.run import run
 from expcore.cli.streams import DEBUG
@@ -83,11 +85,11 @@ def _version(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:
 def main() -> None:
     """Runs the life of a machine-learning experiment: train, evaluate, export, stop when good enough.
 
-    Exit codes: 0 done, 64 bad usage or config, 65 corrupt checkpoint, 69 port or peer not available, 70 a
-    fault of a plugin or of expcore, 73 cannot write, 75 locked by another trainer, 124 no news within the
-    timeout, 138 a peer was lost, 130 and 143 stopped by a signal with the state saved.
+    Exit codes: 0 done, 1 a check found something, 64 bad usage or config, 65 corrupt checkpoint, 69 port or
+    peer not available, 70 a fault of a plugin or of expcore, 73 cannot write, 75 locked by another trainer,
+    124 no news within the timeout, 138 a peer was lost, 130 and 143 stopped by a signal with the state saved.
     """
 
 
-main.add_command(run)
-main.add_command(plugins)
+for _command in (run, plugins, conformance, doctor):
+    main.add_command(_command)

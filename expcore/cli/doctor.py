@@ -1,0 +1,90 @@
+"""``expcore doctor``: one page on what is installed, what is in force, and what is wrong with it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from expcore.cli.output import fields, paragraph
+from expcore.errors import EXIT_FOUND
+
+if TYPE_CHECKING:
+    from expcore.cli.health import Problem
+
+
+@click.command()
+@click.option(
+    "--load", is_flag=True, help="Import each plugin, in a process of its own, and tell how it went."
+)
+@click.option(
+    "--timeout",
+    "timeout_secs",
+    type=float,
+    default=60.0,
+    show_default=True,
+    metavar="SECS",
+    help="How long an import may take.",
+)
+@click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True)
+@click.pass_context
+def doctor(ctx: click.Context, load: bool, timeout_secs: float, form: str) -> None:
+    """Looks for what is wrong with the installation and its plugins.
+
+    Tells versions, the choices in force, and problems: broken plugins, conflicts, words that match nothing,
+    versions that do not fit, distributions that hide others. Nothing is imported without --load. Exit code 1
+    where there is a problem.
+    """
+    from expcore.cli.health import choices_in_force, examine, load_all, providers, versions
+
+    told: dict[str, Any] = {"versions": versions(), "choices": choices_in_force(), "plugins": providers()}
+    problems = examine()
+    if load:
+        told["loaded"], failed = load_all(timeout_secs)
+        problems += failed
+    told["problems"] = [problem.as_json() for problem in problems]
+    if form == "json":
+        click.echo(json.dumps(told, indent=2))
+    else:
+        for line in _text(told, problems):
+            click.echo(line)
+    if problems:
+        ctx.exit(EXIT_FOUND)
+
+
+def _text(told: dict[str, Any], problems: Sequence[Problem]) -> list[str]:
+    lines = [
+        "Versions",
+        *fields((name, version or "not installed") for name, version in told["versions"].items()),
+    ]
+    lines += ["", "Choices in force"]
+    for choice in told["choices"]:
+        lines += [f"  {choice['place']}", *(f"    {word}" for word in choice["says"])]
+    lines += [] if told["choices"] else ["  none"]
+    lines += ["", "Plugins"]
+    lines += fields(
+        (f"{p['distribution']} {p['version']}".strip(), _counted(p["statuses"])) for p in told["plugins"]
+    )
+    if "loaded" in told:
+        lines += ["", "Imports"]
+        lines += fields((each["plugin"], _import(each)) for each in told["loaded"])
+    lines += ["", "Problems"]
+    for problem in problems:
+        lines += [
+            *paragraph(f"{problem.subject}: {problem.what}", "    ", "  - "),
+            *paragraph(problem.mend, "    "),
+        ]
+    return lines if problems else [*lines, "  none"]
+
+
+def _counted(statuses: dict[str, int]) -> str:
+    return ", ".join(f"{count} {status}" for status, count in statuses.items())
+
+
+def _import(each: dict[str, Any]) -> str:
+    if each["error"]:
+        return "failed"
+    heavy = f", brings {', '.join(each['heavy'])}" if each["heavy"] else ""
+    return f"{each['seconds']:.2f} s{heavy}"

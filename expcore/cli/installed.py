@@ -1,0 +1,155 @@
+"""Installed distributions: what their metadata says, however much of it is damaged. Imports no plugin."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote, urlparse
+
+from expcore.errors import UnknownComponent, listing, nearest
+from expcore.host.discovery import BUILTIN, Entry, canonical, discover
+
+if TYPE_CHECKING:
+    from packaging.requirements import Requirement
+
+UNREADABLE = "(unreadable)"
+"""What is shown for a field that cannot be read."""
+
+
+@dataclass(frozen=True, eq=False)
+class Installed:
+    """One distribution on the path; every field is there, whatever the metadata looks like.
+
+    Attributes:
+        name: its canonical name.
+        metadata: the ``importlib_metadata.Distribution``.
+    """
+
+    name: str
+    metadata: Any
+
+    def field(self, name: str) -> str:
+        """Returns a field of METADATA; "" where there is none, or it cannot be read."""
+        try:
+            return str(self.metadata.metadata.get(name) or "")
+        except Exception:  # whatever a damaged file gives: the field is not to be had
+            return ""
+
+    @property
+    def version(self) -> str:
+        """The version; "" where it cannot be read."""
+        return self.field("Version")
+
+    @property
+    def shown(self) -> str:
+        """The name as its author writes it."""
+        return self.field("Name") or self.name
+
+    @cached_property
+    def place(self) -> str:
+        """The folder on ``sys.path`` that holds it."""
+        try:
+            return os.path.realpath(str(self.metadata.locate_file("")))
+        except Exception:  # a finder of its own need not have files
+            return UNREADABLE
+
+    @property
+    def editable(self) -> str | None:
+        """The folder of the source of an editable installation; None for another one."""
+        try:
+            told = json.loads(self.metadata.read_text("direct_url.json") or "{}")
+            if told.get("dir_info", {}).get("editable"):
+                return unquote(urlparse(told["url"]).path)
+        except Exception:  # a damaged file says nothing
+            return None
+        return None
+
+    @property
+    def entry_points(self) -> str:
+        """The text of entry_points.txt; "" where there is none, or it cannot be read."""
+        try:
+            return self.metadata.read_text("entry_points.txt") or ""
+        except Exception:  # not text
+            return ""
+
+    @cached_property
+    def requirements(self) -> list[Requirement]:
+        """What it requires of expcore, where the environment of this process counts; [] for nothing."""
+        from packaging.requirements import Requirement
+
+        found = []
+        try:
+            lines = self.metadata.requires or []
+        except Exception:  # damaged metadata requires nothing that could be told
+            lines = []
+        for line in lines:
+            try:
+                requirement = Requirement(line)
+            except ValueError:
+                continue
+            if canonical(requirement.name) == BUILTIN and _counts(requirement):
+                found.append(requirement)
+        return found
+
+    def entries(self) -> list[Entry]:
+        """Its plugins, by kind and name, those with a fault among them."""
+        return [entry for entry in discover() if entry.dist.name == self.name]
+
+
+def _counts(requirement: Requirement) -> bool:
+    return requirement.marker is None or requirement.marker.evaluate({"extra": ""})
+
+
+def installed() -> Iterator[Installed]:
+    """Yields each distribution on the path, shadowed ones too; those without a readable name are left out."""
+    import importlib_metadata
+
+    from expcore.host.leftovers import settled
+
+    counting = settled()  # of several in one place: the one that the host takes
+    for metadata in importlib_metadata.distributions():
+        try:
+            name = str(metadata.metadata.get("Name") or "") or _of_folder(metadata)
+        except Exception:
+            name = _of_folder(metadata)
+        if not name:
+            continue
+        name = canonical(name)
+        if name in counting:
+            yield Installed(name, counting.pop(name))
+        yield Installed(name, metadata)
+
+
+def _of_folder(metadata: Any) -> str:
+    """The name that the folder of the metadata gives, where the metadata itself gives none."""
+    folder = Path(str(getattr(metadata, "_path", "")))
+    return folder.name.partition("-")[0] if folder.suffix in (".dist-info", ".egg-info") else ""
+
+
+def find_installed(name: str) -> Installed:
+    """Returns the distribution of a name, the first on the path.
+
+    Raises:
+        UnknownComponent: none is called so, or it has no plugins.
+    """
+    wanted = canonical(name)
+    found = next((dist for dist in installed() if dist.name == wanted), None)
+    providers = sorted({entry.dist.name for entry in discover()} - {""})
+    if found is not None and (found.name in providers or "[expcore." in found.entry_points):
+        return found
+    what = "it is not installed" if found is None else "it provides no plugin of expcore"
+    raise UnknownComponent(
+        f"distribution {name!r}: {what}{nearest(wanted, providers)}; plugins come from {listing(providers)}"
+    )
+
+
+def core_version() -> str:
+    """The version of the expcore that runs."""
+    import importlib_metadata
+
+    return str(importlib_metadata.version(BUILTIN))

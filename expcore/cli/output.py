@@ -1,0 +1,73 @@
+"""How results are laid out: tables, Markdown, and texts that fit the terminal."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+import textwrap
+from collections.abc import Iterable, Sequence
+
+_LEAST = 24
+"""Columns that the last cell of a line must have at least; with fewer it is left out."""
+
+
+def terminal_width(*, err: bool = False) -> int | None:
+    """Returns the columns of the terminal that shows stdout (or stderr); None where it goes elsewhere."""
+    stream = sys.stderr if err else sys.stdout
+    return shutil.get_terminal_size().columns if stream.isatty() else None
+
+
+def table(head: Sequence[str], rows: Sequence[Sequence[str]], width: int | None = None) -> list[str]:
+    """Returns lines with columns one below the other.
+
+    Args:
+        head: names of the columns.
+        rows: the cells.
+        width: columns of the terminal: the last cell is cut to fit, or left out where it has no room; None:
+            lines are as long as need be.
+    """
+    lines = [head, *rows]
+    widths = [max(len(line[column]) for line in lines) for column in range(len(head))]
+    if width is not None:
+        room = width - sum(widths[:-1]) - 2 * (len(widths) - 1)
+        if room < _LEAST < widths[-1]:
+            lines, widths = [line[:-1] for line in lines], widths[:-1]
+        else:
+            lines = [[*line[:-1], _cut(line[-1], room)] for line in lines]
+    return ["  ".join(c.ljust(w) for c, w in zip(line, widths, strict=True)).rstrip() for line in lines]
+
+
+def markdown(head: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
+    """Returns the lines of a Markdown table."""
+    lines = [head, ["---"] * len(head), *rows]
+    return ["| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines]
+
+
+def fields(pairs: Iterable[tuple[str, str]], indent: str = "  ") -> list[str]:
+    """Returns one line a pair, the values one below the other; pairs without value are left out."""
+    told = [(name, value) for name, value in pairs if value]
+    width = max((len(name) for name, _ in told), default=0)
+    return [f"{indent}{name.ljust(width)}  {value}" for name, value in told]
+
+
+def paragraph(text: str, indent: str = "", first: str | None = None) -> list[str]:
+    """Returns a text in lines that fit the terminal; words are never broken, so paths can be copied.
+
+    Args:
+        text: what to fold.
+        indent: begins each line.
+        first: begins the first line instead; None: ``indent``.
+    """
+    width = min(terminal_width() or 100, 110)
+    return textwrap.wrap(
+        text,
+        width,
+        initial_indent=indent if first is None else first,
+        subsequent_indent=indent,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+
+
+def _cut(text: str, room: int) -> str:
+    return text if len(text) <= room else f"{text[: room - 1]}…"
