@@ -1,4 +1,4 @@
-"""The two doors for code: ``check``, a function call, and ``conformance``, a decorator for pytest."""
+"""The door for code: ``check``, a function call."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 from expcore.calling import describe
 from expcore.conformance.case import Sample
 from expcore.conformance.kind import load_kind
-from expcore.conformance.report import BLOCKED, FAILED, SKIPPED, XFAIL, Report
+from expcore.conformance.report import Report
 from expcore.conformance.suite import Suite
 from expcore.errors import InvalidArgument, listing
 
@@ -70,7 +70,7 @@ def check(
         "expected_failures": expected_failures,
     }
     sample = as_sample(component, **given)
-    report = Suite(load_kind(kind), sample, label or _label(sample)).report(only)
+    report = Suite(load_kind(kind), sample, label or label_of(sample)).report(only)
     if on_fail == "raise":
         report.raise_for_failures()
     return report
@@ -90,69 +90,6 @@ def as_sample(component: Any, **given: Any) -> Sample:
     return Sample(component=component, **given)
 
 
-def conformance(component: Any = None, *, kind: str, **given: Any) -> Callable[[Callable[..., Any]], Any]:
-    """Decorates a test so that pytest runs it once a clause, with the clause's outcome to be called.
-
-    The test takes one argument, ``clause``, and calls it: ``clause()`` fails, skips or xfails the test as
-    the clause came out::
-
-        @conformance(MyFormat(), kind="exporter")
-        def test_it_keeps_every_promise(clause):
-            clause()
-
-    Args:
-        component: as for ``check``.
-        kind: as for ``check``.
-        given: other arguments of ``check``, but ``on_fail`` and ``only``.
-
-    Raises:
-        InvalidArgument: as for ``check``.
-        TypeError: there is no such argument.
-    """
-    import pytest
-
-    label = given.pop("label", None)
-    sample = as_sample(component, **given)
-    suite = Suite(load_kind(kind), sample, label or _label(sample))
-
-    def outcome(own: str) -> Callable[[], None]:
-        return lambda: tell_pytest(suite, own)
-
-    cases = [pytest.param(outcome(clause.id), id=clause.id) for clause in suite.clauses]
-    cases.append(pytest.param(lambda: tell_floor(suite), id="floor"))
-    return pytest.mark.parametrize("clause", cases)
-
-
-def tell_pytest(suite: Suite, own: str) -> None:
-    """Fails, skips or xfails the running test as a clause came out; a SHOULD that fails is a warning."""
-    import warnings
-
-    import pytest
-
-    result = suite.result(own)
-    if result.status == FAILED:
-        if result.level == "MUST":
-            pytest.fail(result.message, pytrace=False)
-        warnings.warn(result.message, stacklevel=2)
-    elif result.status == XFAIL:
-        pytest.xfail(result.message)
-    elif result.status in (SKIPPED, BLOCKED):
-        pytest.skip(result.message)
-
-
-def tell_floor(suite: Suite) -> None:
-    """Fails the running test where too few clauses were tried to prove anything."""
-    import pytest
-
-    report = suite.report()
-    if report.below_floor:
-        missing = [r.id for r in report.results if r.counts and r.status in (SKIPPED, BLOCKED)]
-        pytest.fail(
-            f"{report.summary}; at least {report.floor} have to be tried; not tried: "
-            f"{', '.join(missing) or 'all'}",
-            pytrace=False,
-        )
-
-
-def _label(sample: Sample) -> str:
+def label_of(sample: Sample) -> str:
+    """Returns what to call a component in messages."""
     return describe(sample.component if sample.component is not None else sample.factory)

@@ -84,7 +84,14 @@ class Report:
         """Whether fewer were tried than have to be; then nothing is proved."""
         if not self.whole:
             return self.ran < self.floor
-        return self.ran == 0 or any(r.counts and r.status in (SKIPPED, BLOCKED) for r in self.results)
+        return self.ran == 0 or bool(self._untried)
+
+    @property
+    def _untried(self) -> list[str]:
+        """Ids of the floor that were not tried; what a MUST that failed has blocked is told by that."""
+        failed = any(r.level == MUST for r in self.failures)
+        silent = (SKIPPED,) if failed else (SKIPPED, BLOCKED)
+        return [r.id for r in self.results if r.counts and r.status in silent]
 
     @property
     def counts(self) -> dict[str, int]:
@@ -123,9 +130,15 @@ class Report:
             return
         lines = [self.summary, *(r.message for r in self.failures)]
         if self.below_floor:
-            missing = [r.id for r in self.results if r.counts and r.status in (SKIPPED, BLOCKED)]
-            lines.append(
-                f"{self.component}: at least {self.floor} clauses have to be tried; not tried: "
-                + (", ".join(missing) or "all")
-            )
+            lines.append(self.untried)
         raise ConformanceError("\n".join(lines))
+
+    @property
+    def untried(self) -> str:
+        """One line on what would have had to be tried; "" where nothing is missing."""
+        if not self.below_floor:
+            return ""
+        return (
+            f"{self.component}: at least {self.floor} clauses have to be tried; "
+            f"not tried: {', '.join(self._untried) or 'all'}"
+        )

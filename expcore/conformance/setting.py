@@ -1,4 +1,4 @@
-"""Settings: the small real experiments in which components are tried; no plugin but the suite's own is seen."""
+"""Settings: the small real experiments in which components are tried; no installed plugin is seen."""
 
 from __future__ import annotations
 
