@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from importlib.util import find_spec
@@ -12,6 +11,9 @@ from typing import Any, Protocol
 import importlib_metadata
 
 from expcore.errors import InvalidArgument, listing, nearest
+from expcore.host.leftovers import settled
+from expcore.host.names import bad_name as bad_name
+from expcore.host.names import canonical as canonical
 
 KINDS = ("estimators", "schedules", "exporters", "hooks", "predicates")
 """The kinds of components; one entry-point group each, ``expcore.<kind>``."""
@@ -29,7 +31,6 @@ SHOWN_IN_CODE = "code"
 """What people see in its place; a distribution may well be called so."""
 
 _GROUPS = {f"expcore.{kind}": kind for kind in (*KINDS, OBSERVERS)}
-_NAME = re.compile(r"[\w.-]+")  # so that tokens and qualified names can speak of it
 
 
 class EntryPoint(Protocol):
@@ -153,18 +154,6 @@ class Entry:
             return False  # a module that was made by hand has no spec, and can be used all the same
 
 
-def canonical(name: str) -> str:
-    """Returns a distribution's name in the one spelling that all of its spellings share (PEP 503)."""
-    return re.sub(r"[-_.]+", "-", name).lower()
-
-
-def bad_name(name: object) -> InvalidArgument | None:
-    """Returns what is wrong with a component's name; None where nothing is."""
-    if isinstance(name, str) and _NAME.fullmatch(name):
-        return None
-    return InvalidArgument(f"name {name!r}: only letters, digits, '_', '.' and '-' are allowed")
-
-
 def kind_of(word: str, *, observers: bool = False) -> str:
     """Returns the kind for its plural or singular name.
 
@@ -225,18 +214,30 @@ def _field(metadata: Any, name: str) -> str:
 
 
 def _installed() -> tuple[list[EntryPoint], list[Entry]]:
+    doubled = settled()
     try:
-        return list(importlib_metadata.entry_points()), []
+        found = list(importlib_metadata.entry_points())
+        if doubled:
+            found = [p for p in found if p.group in _GROUPS and _name_of(p.dist) not in doubled]
+            found += [point for metadata in doubled.values() for point in metadata.entry_points]
+        return found, []
     except Exception:
         # One unreadable entry_points.txt makes that call fail for everybody.
-        return _one_by_one()
+        return _one_by_one(doubled)
 
 
-def _one_by_one() -> tuple[list[EntryPoint], list[Entry]]:
+def _name_of(metadata: Any) -> str:
+    try:
+        return Distribution(metadata).name
+    except Exception:
+        return ""  # told where its entry is made
+
+
+def _one_by_one(doubled: Mapping[str, Any]) -> tuple[list[EntryPoint], list[Entry]]:
     found: list[EntryPoint] = []
     faulty: list[Entry] = []
     seen: set[str] = set()
-    for metadata in importlib_metadata.distributions():
+    for metadata in (*doubled.values(), *importlib_metadata.distributions()):
         try:
             dist = Distribution(metadata)
         except Exception:  # noqa: S112  (left behind by an uninstallation; importlib_metadata shows it last)

@@ -198,7 +198,7 @@ def _checked(table: Any, path: Path | None) -> Settings:
     form = f"{{}} in {FILE if path.parent == here() else path}, {TABLE}" if path is not None else _IN_CODE
     given = (content.get(key) for key in ("use", "disable", "allow", "strict"))
     try:
-        source = Source.read(form, *given)  # type: ignore[arg-type]
+        source = Source.read(form, *given)
     except InvalidArgument as error:
         raise ConfigError(f"{_where('use', path)}: {error}") from error
     return Settings(path, content, source, _requirements(content.get("require", []), path))
