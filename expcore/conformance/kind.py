@@ -38,14 +38,15 @@ class Kind:
         case: what a clause of it is tried on.
         clauses: all of them.
         capabilities: what a component may declare, and what that means.
-        forms: tells the forms of a component, such as "format"; a clause may be for some of them only.
+        forms: tells the forms of a component, such as "format"; a clause may be for some of them only. One
+            that names ``case`` is given one, to try the component with.
     """
 
     name: str
     case: type[Case]
     clauses: Clauses
     capabilities: Mapping[str, str] = field(default_factory=dict)
-    forms: Callable[[Any], frozenset[str]] = _no_forms
+    forms: Callable[..., frozenset[str]] = _no_forms
 
     def clause(self, wanted: str) -> Clause:
         """Returns a clause by its id.

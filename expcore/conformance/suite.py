@@ -11,10 +11,12 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from expcore.calling import call_naming
 from expcore.clock import RealClock
 from expcore.conformance.case import Sample
 from expcore.conformance.clause import MUST, Clause, NotApplicable, Runaway, Violation
 from expcore.conformance.kind import Kind
+from expcore.conformance.network import alone
 from expcore.conformance.report import BLOCKED, FAILED, PASSED, SKIPPED, XFAIL, Report, Result
 from expcore.errors import InvalidArgument, InvalidType, listing, nearest, one_line
 from expcore.host import set_default_host
@@ -52,10 +54,12 @@ class Suite:
     def _declared(self) -> tuple[frozenset[str], frozenset[str]]:
         """Asks one component what it declares and is; one that cannot be made fails the first clause."""
         try:
-            with tempfile.TemporaryDirectory(prefix="expcore-") as folder:
-                component = self.kind.case(self.sample, Path(folder)).make()
+            with tempfile.TemporaryDirectory(prefix="expcore-") as folder, _kept():
+                case = self.kind.case(self.sample, Path(folder))
+                component = case.make()
+                forms = call_naming(self.kind.forms, component, case=case)
         except Exception:
-            return frozenset(), self.kind.forms(None)
+            return frozenset(), call_naming(self.kind.forms, None, case=None)
         found = self.sample.capabilities
         if found is None:
             found = getattr(component, "capabilities", None)
@@ -65,7 +69,7 @@ class Suite:
                 f"{self.label}: capability {word!r} is not among "
                 f"{listing(list(self.kind.capabilities))}{nearest(word, self.kind.capabilities)}"
             )
-        return declared, self.kind.forms(component)
+        return declared, forms
 
     def _check_expected(self) -> None:
         known = [clause.id for clause in self.clauses]
@@ -183,18 +187,8 @@ class Suite:
 def available(need: str) -> bool:
     """Whether something that a clause needs is here: a library, or a network namespace of its own."""
     if need == "namespace":
-        return _alone()
+        return alone()
     return find_spec(need) is not None
-
-
-def _alone() -> bool:
-    """Whether no network interface but loopback is up, so that a server can be reached by nobody else."""
-    root = Path("/sys/class/net")
-    if not root.is_dir():
-        return False
-    return not any(
-        (folder / "operstate").read_text().strip() == "up" for folder in root.iterdir() if folder.name != "lo"
-    )
 
 
 def _words(found: Any, label: str) -> frozenset[str]:
