@@ -59,10 +59,10 @@ class ExporterOfHistory(Protocol):
         self,
         estimator: Any,
         export_path: str,
+        *,
         checkpoint_path: str | None = None,
         eval_result: Metrics | None = None,
         is_the_final_export: bool = False,
-        *,
         history: History | None,
     ) -> str | None:
         """Returns the path of what was written; None if nothing was."""

@@ -6,7 +6,7 @@ from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Concatenate, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
     from expcore.experiment import Experiment
@@ -217,21 +217,27 @@ class Hook(Protocol):
 
     def begin(self, run: Run) -> None:
         """Called once before the first step."""
+        return
 
     def next_step(self, step: int) -> int | None:
         """Returns the global step (> ``step``) at which control is needed next; None: only at the end."""
+        return None
 
     def after_steps(self, run: Run) -> None:
         """Called when due, and at the end with the true step."""
+        return
 
     def after_save(self, run: Run, checkpoint_path: str) -> None:
         """Called after each checkpoint."""
+        return
 
     def end(self, run: Run) -> None:
         """Called once after the last step of a run that did not fail."""
+        return
 
     def failed(self, run: Run, error: BaseException) -> None:
         """Called once instead of ``end`` where training failed; the error is raised afterwards."""
+        return
 
 
 class StatefulHook(Hook, Protocol):
@@ -276,6 +282,7 @@ class Estimator(Protocol):
     def train(
         self,
         input_fn: InputFn,
+        *,
         hooks: Sequence[Any] | None = None,
         steps: int | None = None,
         max_steps: int | None = None,
@@ -286,6 +293,7 @@ class Estimator(Protocol):
     def evaluate(
         self,
         input_fn: InputFn,
+        *,
         steps: int | None = None,
         hooks: Sequence[Any] | None = None,
         checkpoint_path: str | None = None,
@@ -323,11 +331,18 @@ class SavingListener(Protocol):
         """Called once at the end."""
 
 
-Schedule = Callable[Concatenate["Experiment", ...], Any]
-"""``(experiment, **options) -> result``; its keyword parameters are its options."""
+class Schedule(Protocol):
+    """``(experiment, **options) -> result``; its keyword parameters are its options."""
 
-Predicate = Callable[Concatenate[Metrics | None, ...], bool]
-"""``(eval_result) -> bool``, True means go on. May name ``checkpoint_path`` and ``history``."""
+    def __call__(self, experiment: Experiment, /, *args: Any, **options: Any) -> Any:
+        """Runs the experiment."""
+
+
+class Predicate(Protocol):
+    """``(eval_result) -> bool``, True means go on. May name ``checkpoint_path`` and ``history``."""
+
+    def __call__(self, eval_result: Metrics | None, /, *args: Any, **named: Any) -> bool:
+        """Whether to go on; None is what it is asked first."""
 
 
 @runtime_checkable
@@ -335,11 +350,7 @@ class Format(Protocol):
     """Writes one artefact into the empty directory it is given; the host publishes it."""
 
     def write(self, estimator: Any, directory: str, /) -> None:
-        """Fills ``directory``; raising throws the directory away.
-
-        May name ``checkpoint_path`` (str or None) and ``eval_result`` (Metrics or None) as well: the host
-        passes, by name, those of the two that are named.
-        """
+        """Fills ``directory``; raising throws it away. May name ``checkpoint_path`` and ``eval_result``."""
 
 
 @runtime_checkable
@@ -354,6 +365,7 @@ class Exporter(Protocol):
         self,
         estimator: Any,
         export_path: str,
+        *,
         checkpoint_path: str | None = None,
         eval_result: Metrics | None = None,
         is_the_final_export: bool = False,
