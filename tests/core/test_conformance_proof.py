@@ -21,6 +21,12 @@ MUTANTS = [
 ]
 
 
+@pytest.fixture(autouse=True)
+def _elsewhere(tmp_path, monkeypatch):
+    """What a mutant writes into the working directory is gone afterwards."""
+    monkeypatch.chdir(tmp_path)
+
+
 def suite(kind, sample, label="it"):
     return Suite(load_kind(kind), sample, label)
 
