@@ -13,11 +13,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from expcore.cli.installed import Installed, core_version, installed
+from expcore.cli.lint_observers import check_observer
 from expcore.cli.probe import probe
 from expcore.cli.source import AttributeMissing, ModuleBroken, ModuleMissing, Sources
 from expcore.errors import ExpcoreError, one_line
 from expcore.host import PluginHost, PluginStatus
-from expcore.host.discovery import BUILTIN, discover
+from expcore.host.discovery import BUILTIN, OBSERVERS, discover
 from expcore.host.resolution import BROKEN, CONFLICT
 
 _LIBRARIES = (
@@ -103,6 +104,7 @@ def examine() -> list[Problem]:
         if row.status == BROKEN or (missing and row.status != "blocked"):
             problems.append(_broken(row.provider, row.version, label, missing or "it cannot be imported"))
     problems += _conflicts(rows)
+    problems += _contract(rows, sources)
     dists = list(installed())
     concerned = {row.provider for row in rows}
     problems += _unfitting(dists, concerned)
@@ -180,11 +182,27 @@ def _missing(target: str, sources: Sources) -> str | None:
     return None
 
 
+def _contract(rows: list[PluginStatus], sources: Sources) -> Iterator[Problem]:
+    """Observers that break the contract: one with a misspelt hook ends every run."""
+    names = {(row.provider, row.name) for row in rows if row.kind == OBSERVERS and row.status == "active"}
+    for entry in discover():
+        if entry.kind != OBSERVERS or entry.fault is not None or (entry.dist.name, entry.name) not in names:
+            continue
+        try:
+            place = sources.target(entry.target)
+        except (ModuleMissing, ModuleBroken, AttributeMissing):
+            continue  # told already
+        for finding in check_observer(entry, place, sources):
+            yield _broken(
+                entry.dist.shown, entry.dist.version, entry.label, f"{finding.what} ({finding.where})"
+            )
+
+
 def _conflicts(rows: list[PluginStatus]) -> Iterator[Problem]:
     for label in sorted({f"{row.kind}/{row.name}" for row in rows if row.status == CONFLICT}):
         rivals = [row for row in rows if f"{row.kind}/{row.name}" == label and row.status == CONFLICT]
         told = " and ".join(f"{row.provider} {row.version}".strip() for row in rivals)
-        yield Problem(label, f"{told} provide it, and nothing says which", f"expcore plugins why {label}")
+        yield Problem(label, f"{told} provide it, and nothing says which", f"see expcore plugins why {label}")
 
 
 def _unfitting(dists: list[Installed], concerned: set[str]) -> Iterator[Problem]:

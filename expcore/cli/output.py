@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import shutil
 import sys
-import textwrap
 from collections.abc import Iterable, Sequence
 
 _LEAST = 24
@@ -14,7 +12,11 @@ _LEAST = 24
 def terminal_width(*, err: bool = False) -> int | None:
     """Returns the columns of the terminal that shows stdout (or stderr); None where it goes elsewhere."""
     stream = sys.stderr if err else sys.stdout
-    return shutil.get_terminal_size().columns if stream.isatty() else None
+    if not stream.isatty():
+        return None
+    from shutil import get_terminal_size
+
+    return get_terminal_size().columns
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]], width: int | None = None) -> list[str]:
@@ -44,10 +46,15 @@ def markdown(head: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
 
 
 def fields(pairs: Iterable[tuple[str, str]], indent: str = "  ") -> list[str]:
-    """Returns one line a pair, the values one below the other; pairs without value are left out."""
+    """Returns one line a pair, the values one below the other; pairs without value are left out.
+
+    A line break in a value begins a new line below it.
+    """
     told = [(name, value) for name, value in pairs if value]
     width = max((len(name) for name, _ in told), default=0)
-    return [f"{indent}{name.ljust(width)}  {value}" for name, value in told]
+    below = "\n" + " " * (len(indent) + width + 2)
+    lines = (f"{indent}{name.ljust(width)}  {value.replace(chr(10), below)}" for name, value in told)
+    return [line for text in lines for line in text.split("\n")]
 
 
 def paragraph(text: str, indent: str = "", first: str | None = None) -> list[str]:
@@ -58,6 +65,8 @@ def paragraph(text: str, indent: str = "", first: str | None = None) -> list[str
         indent: begins each line.
         first: begins the first line instead; None: ``indent``.
     """
+    import textwrap
+
     width = min(terminal_width() or 100, 110)
     return textwrap.wrap(
         text,

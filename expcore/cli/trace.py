@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import signal
-import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from types import FrameType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from expcore.cli.output import table, terminal_width
 from expcore.errors import InvalidArgument
+
+if TYPE_CHECKING:
+    from subprocess import Popen
 
 _COLUMNS = ("#", "WHAT", "PLUGIN", "MS", "RESULT")
 
@@ -33,7 +33,9 @@ def trace(ctx: click.Context, every: bool, form: str, command: Sequence[str]) ->
     COMMAND is any program, such as "expcore run ...". Its output, its exit code and signals are passed
     through; the calls are told on stderr when it has ended, in the order in which they ended.
     """
-    with tempfile.TemporaryDirectory(prefix="expcore-trace-") as folder:
+    from tempfile import TemporaryDirectory
+
+    with TemporaryDirectory(prefix="expcore-trace-") as folder:
         file = os.path.join(folder, "calls.jsonl")
         code = _run(command, file)
         events = _read(file)
@@ -47,11 +49,13 @@ def trace(ctx: click.Context, every: bool, form: str, command: Sequence[str]) ->
 
 def _run(command: Sequence[str], file: str) -> int:
     """Runs a command to its end and returns its exit code, 128 and the number for a signal."""
+    from subprocess import Popen
+
     from expcore.host.trace import TRACE
 
     words = [_program(command[0]), *command[1:]]
     try:
-        process = subprocess.Popen(words, env={**os.environ, TRACE: file})  # noqa: S603  (the user's own command)
+        process = Popen(words, env={**os.environ, TRACE: file})  # noqa: S603  (the user's own command)
     except OSError as error:
         raise InvalidArgument(
             f"command {command[0]!r}: it cannot be started ({error.strerror}); give a program after --"
@@ -63,12 +67,14 @@ def _run(command: Sequence[str], file: str) -> int:
 
 def _program(name: str) -> str:
     """Finds a program also beside this interpreter, whose folder need not be on the path."""
+    from shutil import which
+
     beside = os.path.join(os.path.dirname(sys.executable), name)
-    return beside if shutil.which(name) is None and os.access(beside, os.X_OK) else name
+    return beside if which(name) is None and os.access(beside, os.X_OK) else name
 
 
 @contextmanager
-def _passing_signals(process: subprocess.Popen[bytes]) -> Iterator[None]:
+def _passing_signals(process: Popen[bytes]) -> Iterator[None]:
     """Hands SIGTERM, SIGHUP and SIGINT on, and waits for what the command makes of them.
 
     Ctrl-C in a terminal reaches the command as well, which must not get it twice: the second one means that

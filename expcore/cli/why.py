@@ -60,7 +60,7 @@ def _asked(text: str) -> tuple[str, str]:
 
 def _component(host: PluginHost, kind: str, name: str, use: Sequence[str]) -> dict[str, Any]:
     from expcore.cli.source import Sources
-    from expcore.host.resolution import UNKNOWN
+    from expcore.host.resolution import ACTIVE, UNKNOWN
 
     found, sources = host.explain(kind, name), Sources()
     if found.rule == UNKNOWN and found.error is not None:
@@ -76,7 +76,7 @@ def _component(host: PluginHost, kind: str, name: str, use: Sequence[str]) -> di
         "winner": None if found.winner is None else _told(found.winner, sources),
         "candidates": [
             {**_told(c.component, sources), "status": c.status, "blocked": c.blocked}
-            for c in found.candidates
+            for c in sorted(found.candidates, key=lambda c: c.status != ACTIVE)
         ],
         "change": _ways(found, label),
     }
@@ -150,10 +150,11 @@ def _ways(found: Resolution, label: str) -> list[list[str]]:
 
     dists = sorted({c.dist for c in found.candidates})
     last = next((c.dist for c in reversed(found.candidates) if c.status == "conflict"), dists[-1])
-    off = ["switch one off", f"-p no:{last}:{label}, or {DISABLE}={last}:{label}"]
+    off = ["switch one off", f"-p no:{last}:{label}\nor {DISABLE}={last}:{label}"]
     if found.rule == "conflict":
         first = next(c.dist for c in found.candidates if c.status == "conflict")
-        one = [["choose one", f"--use {label}={first}, or {USE}, or use in [tool.expcore]"]] * (first != last)
+        how = f"--use {label}={first}\nor {USE}={label}={first}\nor {_setting(label, first)}"
+        one = [["choose one", how]] if first != last else []
         return [*one, off, ["remove one", f"pip uninstall {last}"]]
     if found.rule == "blocked":
         return [["let it in", str(c.blocked)] for c in found.candidates if c.blocked]
@@ -164,9 +165,13 @@ def _ways(found: Resolution, label: str) -> list[list[str]]:
     return [
         ["one command", f"--use {label}={other}"],
         ["this shell", f"export {USE}={label}={other}"],
-        ["this project", f'pyproject.toml: [tool.expcore.use] "{label}" = "{other}"'],
+        ["this project", _setting(label, other)],
         ["one place", f"the name {other}:{found.name}, in a config or in code"],
     ]
+
+
+def _setting(label: str, dist: str) -> str:
+    return f'pyproject.toml: [tool.expcore.use] "{label}" = "{dist}"'
 
 
 def _text(told: dict[str, Any]) -> list[str]:
