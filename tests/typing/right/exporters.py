@@ -60,6 +60,8 @@ class FromFormat(Format):
 
 @typed.exporter
 class WhenGood(Policy):
+    default_name = "when_good"
+
     def __init__(self, of: Format, threshold: float = 0.5, name: str | None = None) -> None:
         super().__init__(of, name, 5)
         self.threshold = threshold
