@@ -78,6 +78,26 @@ def check_plugin(manager: pluggy.PluginManager, plugin: object, subject: str) ->
             check_arguments(getattr(plugin, name), name, subject)
 
 
+def deprecations(manager: pluggy.PluginManager, plugin: object) -> list[str]:
+    """Returns what the specs say of hooks and arguments of a plugin that a later release removes.
+
+    They say it as pluggy has it, by ``warn_on_impl`` and ``warn_on_impl_args``; the text names the release.
+    """
+    told = []
+    for name, spec in SPECS.items():
+        implementation = getattr(plugin, name, None)
+        if implementation is None or manager.parse_hookimpl_opts(plugin, name) is None:
+            continue
+        options = getattr(spec, f"{hookspecs.PROJECT}_spec")
+        taken = inspect.signature(implementation).parameters
+        found = [options["warn_on_impl"]]
+        found += [
+            text for argument, text in (options["warn_on_impl_args"] or {}).items() if argument in taken
+        ]
+        told += [f"{name}(): {text}" for text in found if text is not None]
+    return told
+
+
 def check_arguments(function: Callable[..., Any], hook: str, subject: str) -> None:
     """Raises PluginError where an argument of a bound function is not the hook's or has a default."""
     offered = list(inspect.signature(SPECS[hook]).parameters)

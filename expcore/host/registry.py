@@ -16,7 +16,7 @@ from expcore import hookspecs
 from expcore.calling import describe
 from expcore.errors import InvalidType, PluginError, PluginLoadError, StoppedBySignal, one_line
 from expcore.hookspecs import hookimpl
-from expcore.host.contract import MisspeltHook, check_plugin
+from expcore.host.contract import MisspeltHook, check_plugin, deprecations
 from expcore.host.discovery import OBSERVERS, Distribution, Entry, EntryPoint, discover
 from expcore.host.selection import DISABLE, Selection
 from expcore.host.trace import Trace
@@ -184,6 +184,8 @@ class Registry:
         except pluggy.PluginValidationError as error:
             self._manager.unregister(name=key)  # pluggy keeps what it had taken until then
             raise PluginError(f"{subject}: pluggy refuses it: {one_line(error)}") from error
+        for sentence in deprecations(self._manager, plugin):
+            _LOG.warning("%s: %s", subject, sentence)
         self._entries[key] = entry
         self.changes += 1
 
