@@ -81,10 +81,13 @@ class Clauses:
     Args:
         prefix: of the ids, such as "EXP".
         page: where the documents state the promises, where a clause does not say otherwise.
+
+    Attributes:
+        prefix: as given.
     """
 
     def __init__(self, prefix: str, page: str) -> None:
-        self._prefix, self._page = prefix, page
+        self.prefix, self._page = prefix, page
         self._found: dict[str, Clause] = {}
 
     def __iter__(self) -> Iterator[Clause]:
@@ -134,4 +137,4 @@ class Clauses:
         return add
 
     def _id(self, number: int) -> str:
-        return f"{self._prefix}-{number:03d}"
+        return f"{self.prefix}-{number:03d}"
