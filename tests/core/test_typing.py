@@ -5,9 +5,11 @@ from __future__ import annotations
 import ast
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
+import tomllib
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -118,6 +120,18 @@ def test_there_are_five_right_and_five_wrong_samples_a_kind(kind):
     wrong = (SAMPLES / "wrong" / f"{kind}.py").read_text()
     assert right.count(decorator) >= 5
     assert wrong.count("# wrong\n") >= 5
+
+
+def test_the_sample_of_built_ins_has_each_of_them():
+    text = (SAMPLES / "right" / "builtins.py").read_text()
+    points = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["entry-points"]
+    groups = {f"expcore.{kind}s": kind for kind in ("estimator", "schedule", "exporter", "predicate")}
+    wanted = {
+        f"typed.{kind}({target.partition(':')[2]})"
+        for g, kind in groups.items()
+        for target in points[g].values()
+    }
+    assert set(re.findall(r"^typed\..*$", text, re.MULTILINE)) == wanted
 
 
 def test_a_checker_that_does_not_run_is_a_failure():

@@ -1,4 +1,4 @@
-"""Every built-in fits the type of its kind."""
+"""Every built-in fits the type of its kind; hooks are left out, for they do not derive from Hook."""
 
 from __future__ import annotations
 
