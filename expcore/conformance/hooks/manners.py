@@ -1,0 +1,131 @@
+"""The promises of a hook about its surroundings: other hooks, the process, the file system, failures."""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+import time
+from typing import Any
+from unittest.mock import patch
+
+from expcore.conformance.hooks.case import STEPS, At, HookCase, fail, open_files
+from expcore.conformance.hooks.clauses import WHOLE, clauses
+from expcore.errors import one_line
+
+
+@clauses.must(18, after=WHOLE, hint="copy the metrics before changing them: dict(run.metrics)")
+def leaves_the_metrics_as_they_are(case: HookCase) -> None:
+    """It does not change the metrics, which all hooks of a stop are given."""
+    before: list[dict[str, Any]] = []
+
+    def compare(run: Any) -> None:
+        # As text, since NaN is unlike itself.
+        case.require(repr(dict(run.metrics)) == repr(before[-1]), f"{before[-1]} became {dict(run.metrics)}")
+
+    case.train(At(None, lambda run: before.append(dict(run.metrics))), case.watch(), At(None, compare))
+
+
+@clauses.must(19, after=WHOLE, hint="keep it on the object (self), not on the class or the module")
+def two_do_as_one_does(case: HookCase) -> None:
+    """Two of them in one training do not disturb each other."""
+    alone, one, other = case.watch(), case.watch(), case.watch()
+    wanted = case.train(alone, folder="alone")
+    found = case.train(one, other, folder="both", doing="a training with two of them")
+    case.require(
+        (found.step, found.saves) == (wanted.step, wanted.saves),
+        f"with two, training ended at step {found.step} with checkpoints at {found.saves}",
+        f"as with one: at step {wanted.step} with checkpoints at {wanted.saves}",
+    )
+    for name, hook in (("first", one), ("second", other)):
+        steps = hook.seen.steps
+        case.require(
+            steps == alone.seen.steps, f"of two, the {name} was called at {steps}", f"{alone.seen.steps}"
+        )
+
+
+@clauses.must(
+    20, after=WHOLE, forms=("told",), hint="failed() may come without begin(): set defaults in the class"
+)
+def takes_the_news_of_a_failure(case: HookCase) -> None:
+    """Told that training failed, it raises nothing itself, even if it has not begun.
+
+    All hooks are told, also where the ``begin`` of one before it failed.
+    """
+    for step, when in ((0, "before it had begun"), (STEPS // 2, "in the middle of the training")):
+        hook = case.watch()
+        case.attempt(At(step, fail), hook, folder=f"failed{step}")
+        for method, error in hook.seen.errors:
+            case.require(
+                method != "failed", f"told of a failure {when}, failed() raised {one_line(error)}", "no error"
+            )
+
+
+@clauses.should(21, after=WHOLE, hint="close in end and in failed, and join what was started")
+def leaves_nothing_open(case: HookCase) -> None:
+    """After the end of a training, and after its failure, it has no file open and no thread running."""
+    if not os.path.isdir("/proc/self/fd"):
+        case.skip("open files can be counted on Linux only")
+    case.train(case.watch(), folder="first")  # what a process opens only once is open now
+    for others, folder in (((), "end"), ((At(STEPS // 2, fail),), "failure")):
+        threads = set(threading.enumerate())
+        hook = case.watch()
+        case.train(hook, *others, folder=folder)
+        files = open_files(case.folder)
+        case.require(not files, f"after the {folder} these are open: {', '.join(files)}", "none")
+        names = [thread.name for thread in set(threading.enumerate()) - threads]
+        case.require(not names, f"after the {folder} these threads run: {', '.join(names)}", "none")
+
+
+@clauses.must(22, after=WHOLE, hint="change nothing that belongs to the process; signals are the run's")
+def leaves_the_process_as_it_is(case: HookCase) -> None:
+    """It leaves working directory, environment and signal handlers as they are."""
+    cwd, environ = os.getcwd(), dict(os.environ)
+    case.train(case.watch())
+    case.require(os.getcwd() == cwd, f"the working directory became {os.getcwd()}", cwd)
+    changed = sorted(name for name, _ in set(environ.items()) ^ set(os.environ.items()))
+    case.require(not changed, f"variables of the environment were changed: {', '.join(changed)}")
+    case.require(not case.signals, f"handlers of signals were changed: {case.signals}")
+
+
+@clauses.should(23, after=WHOLE, hint="write below run.model_dir, or where a parameter says")
+def writes_into_the_model_directory(case: HookCase) -> None:
+    """Where it is not told otherwise, it writes below ``run.model_dir``, never into the working directory."""
+    work = case.folder / "work"
+    work.mkdir()
+    os.chdir(work)
+    case.train(case.watch())
+    found = sorted(str(path.relative_to(case.folder)) for path in case.folder.rglob("*") if path.is_file())
+    outside = [path for path in found if not path.startswith("model" + os.sep)]
+    case.require(not outside, f"files written: {', '.join(outside)}", "files below the model directory")
+
+
+@clauses.should(
+    24, after=WHOLE, hint="run.clock.sleep(secs); tests then take no time, and signals are served"
+)
+def waits_by_the_clock_of_the_run(case: HookCase) -> None:
+    """It waits by ``run.clock``, never by ``time.sleep``."""
+    slept: list[str] = []
+    real, own = time.sleep, threading.get_ident()
+
+    def sleep(secs: float) -> None:
+        if threading.get_ident() == own:
+            code = sys._getframe(1).f_code
+            slept.append(f"time.sleep({secs}) in {code.co_qualname}")
+        else:
+            real(secs)
+
+    with patch("time.sleep", sleep):
+        case.train(case.watch())
+    # An estimator of the sample's has a clock of its own, which may be the real one.
+    slept = [told for told in slept if "RealClock" not in told]
+    case.require(not slept, f"{len(slept)} waits, the first: {slept[0] if slept else ''}", "run.clock.sleep")
+
+
+@clauses.must(25, after=WHOLE, hint='run.request_stop("what happened, with the numbers")')
+def says_why_it_asks_for_the_end(case: HookCase) -> None:
+    """Where it asks for the end of training, it says why: the reason is recorded."""
+    for trained_with in ((), (At(None, lambda _run: None),)):
+        for step, reason in case.tried(*trained_with).stops:
+            good = isinstance(reason, str) and reason.strip()
+            case.require(good, f"at step {step} it asked for the end with {reason!r}", "a reason in words")
