@@ -1,0 +1,109 @@
+"""Clauses of where is written: nowhere else, under any path, and nothing of it is left behind."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from expcore.conformance.exporters.case import FORMAT, PUBLISHES, ExporterCase, clauses, forms
+from expcore.conformance.exporters.seen import FullDisk, contents, differences, entries
+from expcore.conformance.exporters.trained import Trained
+
+AWKWARD = "a b'c $(d) größe 模型 #1 %20"
+
+
+@clauses.must(9, after=(5, 22), hint="write only below the directory that is given")
+def writes_nothing_elsewhere(case: ExporterCase) -> None:
+    """It writes, changes and removes nothing elsewhere: in the working, the model or the parent directory."""
+    trained, component, place = case.trained(), case.make(), case.place()
+    with case.temporaries() as tmp, case.working_in("work"):
+        before = contents(case.folder, place, tmp)
+        case.put_all(component, trained, place)
+        found = differences(before, contents(case.folder, place, tmp))
+    case.require(not found, f"beside the place that it was given, {found}")
+
+
+@clauses.must(10, after=(5, 22), hint="use `with tempfile.TemporaryDirectory()`")
+def leaves_nothing_temporary(case: ExporterCase) -> None:
+    """It leaves nothing temporary behind: no temporary files, in its base only its versions."""
+    trained, component, place = case.trained(), case.make(), case.place()
+    with case.temporaries() as tmp:
+        found = case.put_all(component, trained, place)
+        left = contents(tmp)
+    case.require(not left, f"in the folder for temporary files it left {sorted(left)}")
+    if forms(component) & set(PUBLISHES):
+        beside = entries(place) - {written.place.name for written in found}
+        case.require(not beside, f"in {place.name} there is also {sorted(beside)}")
+
+
+@clauses.must(11, after=(8, 10), hint="write beside the place, rename at the end, clean up in `finally`")
+def leaves_nothing_where_it_fails(case: ExporterCase) -> None:
+    """It leaves nothing where it fails in the middle: no version, no temporary file, no change elsewhere.
+
+    It fails when the model is given back, and when the disk is full before the last file.
+    """
+    counted = FullDisk(case.place("counted"))
+    trained = case.trained()
+    with counted.filling():
+        first = case.put_all(case.make(), trained, case.place("counted"))
+    opened = counted.opened // len(first)
+    with case.temporaries(), case.working_in("work"):
+        trained.watch.failing = True
+        _fails(case, trained, first[0].n, case.place("failing"), 0, "the estimator failed when it was done")
+        trained.watch.failing = False
+        if opened:
+            _fails(case, trained, first[0].n, case.place("full"), opened, "the disk was full")
+
+
+def _fails(case: ExporterCase, trained: Trained, n: int, place: Path, refused: int, why: str) -> None:
+    component = case.make()
+    is_format = forms(component) == {FORMAT}
+    if not is_format:
+        place.mkdir()  # the base itself may stay
+    before = contents(case.folder, *([place] if is_format else []))
+    try:
+        with FullDisk(place, refused).filling():
+            case.put(component, trained, n, place)
+    except Exception:
+        after = contents(case.folder, *([place] if is_format else []))
+        found = differences(before, after)
+        case.require(not found, f"after {why}, {found}", "nothing is left")
+
+
+@clauses.must(12, after=(5, 22), hint="pass lists to subprocess, never a shell's line; encode paths as UTF-8")
+def takes_paths_with_spaces_and_any_letters(case: ExporterCase) -> None:
+    """It writes to paths with spaces, quotes and letters of any script."""
+    trained, place = case.trained(), case.place(AWKWARD)
+    with case.no_error(f"writing to {place.name!r}"):
+        found = case.put_all(case.make(), trained, place)
+    there = contents(found[0].place)
+    case.require(
+        os.path.realpath(found[0].place).startswith(os.path.realpath(place))
+        and any(len(value) == 64 for value in there.values()),
+        f"below {place.name!r} there is {sorted(there) or 'nothing'}",
+        "what it writes elsewhere",
+    )
+
+
+@clauses.must(13, after=(5, 22), hint="keep no working directory; pass the path on as it is given")
+def takes_paths_relative_to_the_working_directory_of_now(case: ExporterCase) -> None:
+    """It takes a path relative to the working directory of the moment, wherever it was made.
+
+    A model directory can be given as such a path, and then the places to write to are.
+    """
+    trained = case.trained()
+    with case.working_in("one") as one:
+        component = case.make()
+    with case.working_in("two") as two:
+        place = os.path.join("exports", "here")
+        if forms(component) & set(PUBLISHES):
+            os.makedirs("exports")
+        with case.no_error(f"writing to {place!r}"):
+            found = case.put_all(component, trained, place)
+        there = contents(found[0].place)
+        inside = os.path.realpath(found[0].place).startswith(os.path.realpath(place))
+    case.require(
+        inside and there, f"given {place!r}, it wrote to {found[0].place}: {sorted(there) or 'nothing'}"
+    )
+    besides = contents(two, two / "exports" / "here").keys() - {"exports"} | contents(one).keys()
+    case.require(not besides, f"given {place!r}, it also wrote {sorted(besides)}")
