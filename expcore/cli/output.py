@@ -35,7 +35,7 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]], width: int | None 
         if room < _LEAST < widths[-1]:
             lines, widths = [line[:-1] for line in lines], widths[:-1]
         else:
-            lines = [[*line[:-1], _cut(line[-1], room)] for line in lines]
+            lines = [[*line[:-1], cut(line[-1], room)] for line in lines]
     return ["  ".join(c.ljust(w) for c, w in zip(line, widths, strict=True)).rstrip() for line in lines]
 
 
@@ -78,5 +78,6 @@ def paragraph(text: str, indent: str = "", first: str | None = None) -> list[str
     )
 
 
-def _cut(text: str, room: int) -> str:
+def cut(text: str, room: int) -> str:
+    """Returns a text that is no longer than there is room, with an ellipsis where something is left out."""
     return text if len(text) <= room else f"{text[: room - 1]}…"

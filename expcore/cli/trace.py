@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -13,12 +14,16 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from expcore.cli.output import table, terminal_width
+from expcore.cli.output import cut, table, terminal_width
 from expcore.errors import InvalidArgument
 
 if TYPE_CHECKING:
     from subprocess import Popen
 
+_WIDTH = 120
+"""Columns where stderr is no terminal."""
+
+_ADDRESS = re.compile(r"<(?:[\w.]*\.)?(\w+) object at 0x[0-9a-f]*(?:>|$)")
 _COLUMNS = ("#", "WHAT", "PLUGIN", "MS", "RESULT")
 
 
@@ -139,7 +144,20 @@ def _text(events: Sequence[Mapping[str, Any]], *, every: bool) -> list[str]:
             *([f"{hidden} look-ups not shown (--all)"] if hidden else []),
         ]
     )
-    return [*table(_COLUMNS, rows, terminal_width(err=True)), total]
+    return [*_fitting(rows, terminal_width(err=True) or _WIDTH), total]
+
+
+def _fitting(rows: Sequence[Sequence[str]], width: int) -> list[str]:
+    """The table, with results in lines of their own where it would be too wide."""
+    lines = table(_COLUMNS, rows)
+    if max(map(len, lines)) <= width:
+        return lines
+    head, *without = table(_COLUMNS[:-1], [row[:-1] for row in rows])
+    lines = [head]
+    for line, row in zip(without, rows, strict=True):
+        indent = " " * (len(str(len(rows))) + 2)
+        lines += [line, *([cut(f"{indent}{row[-1]}", width)] if row[-1] else [])]
+    return lines
 
 
 def _declared_only(event: Mapping[str, Any]) -> bool:
@@ -162,7 +180,7 @@ def _result(event: Mapping[str, Any]) -> str:
     if event.get("error") is not None:
         return f"failed: {event['error']}"
     result = event.get("result")
-    return "" if result in (None, "None") else " ".join(str(result).split())
+    return "" if result in (None, "None") else _ADDRESS.sub(r"\1", " ".join(str(result).split()))
 
 
 def _sum(events: Sequence[Mapping[str, Any]]) -> str:
