@@ -43,7 +43,8 @@ def doctor(ctx: click.Context, load: bool, timeout_secs: float, form: str) -> No
     problems = examine()
     if load:
         told["loaded"], failed = load_all(timeout_secs)
-        problems += failed
+        known = {problem.subject for problem in problems}
+        problems += [problem for problem in failed if problem.subject not in known]
     told["problems"] = [problem.as_json() for problem in problems]
     if form == "json":
         click.echo(json.dumps(told, indent=2))
