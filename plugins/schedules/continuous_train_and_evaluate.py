@@ -23,7 +23,8 @@ def continuous_train_and_evaluate(
     It never trains beyond ``train_steps``, and makes no iteration of no step. It ends at ``train_steps``,
     when the predicate says so, or when an iteration made no step because the input is empty. The data goes
     on where the last iteration left it; input that ended begins anew. What a crash kept from the exporters
-    is exported first.
+    is exported first; where it came after the last step, the last checkpoint is evaluated unless it was, and
+    exported as the final one.
 
     Args:
         experiment: what is trained and evaluated.
@@ -49,7 +50,7 @@ def continuous_train_and_evaluate(
         steps = _next_steps(experiment)
         if steps == 0:
             _LOG.info("train_steps %s are reached, no iteration is made", experiment.train_steps)
-            break
+            return _made_good(experiment) if _was_cut(experiment) else (result, exports)
         end = experiment.train_pass(steps=steps)
         if end.steps == 0 and end.step is not None:
             _LOG.info("an iteration made no step (%s); the schedule ends", end.reason)
@@ -68,6 +69,23 @@ def _next_steps(experiment: Experiment) -> int:
     until, n = experiment.train_steps, experiment.train_steps_per_iteration
     n = n if n is not None else max(1, until // 10) if until else DEFAULT_ITERATION
     return n if until is None else max(0, min(n, until - _reached(experiment)))
+
+
+def _was_cut(experiment: Experiment) -> bool:
+    """Whether the newest training was kept from its end, after its last step."""
+    history = experiment.history
+    over = {end.run for end in history.training_ends if end.over}
+    return bool(history.trainings) and history.trainings[-1].run not in over
+
+
+def _made_good(experiment: Experiment) -> tuple[Any, list[Any]]:
+    """Ends a training that was cut after its last step."""
+    experiment.train_pass()  # makes no step; the log then says that training is over
+    last = experiment.latest_checkpoint()
+    recorded = experiment.history.evaluated(last) if last is not None else None
+    path = last.path if last is not None else None
+    result = dict(recorded.metrics) if recorded is not None else experiment.evaluate_pass(path)
+    return result, experiment.export_pass(result, path, final=True)
 
 
 def _reached(experiment: Experiment) -> int:

@@ -23,9 +23,14 @@ def test(experiment: Experiment) -> Any:
 
     Returns:
         The metrics of the evaluation.
+
+    Raises:
+        StoppedBySignal: a signal came.
     """
     with tempfile.TemporaryDirectory(prefix="expcore-test-") as directory:
-        return _once(_copy(experiment, directory))
+        result = _once(_copy(experiment, directory))
+    experiment.check_signal()  # the copy was not told of it
+    return result
 
 
 # The directory of a real run gets no line of it, except from the passes of a test that runs in place.

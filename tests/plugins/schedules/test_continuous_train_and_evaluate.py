@@ -236,6 +236,30 @@ def test_what_a_crash_kept_from_the_exporters_is_exported_first_at_the_next_star
     assert exporter.calls == [(4, False), (8, False), (12, True)]
 
 
+@pytest.mark.parametrize("crash", ["evaluation", "export"])
+def test_a_crash_after_the_last_step_is_made_good_at_the_next_start_and_once(make, crash):
+    asked = []
+
+    def data():
+        asked.append(1)
+        if crash == "evaluation" and len(asked) == 2:
+            raise SystemExit
+        return DATA()
+
+    parts = {"train_steps": 6, "train_steps_per_iteration": 4}
+    with pytest.raises(SystemExit):
+        make(
+            **parts, eval_input_fn=data, export_strategies=Exporter(6 if crash == "export" else None)
+        ).continuous_train_and_evaluate()
+    exporter = Exporter()
+    experiment = make(**parts, export_strategies=exporter)
+    result, exports = experiment.continuous_train_and_evaluate()
+    assert (result["global_step"], exports) == (6, [os.path.join(experiment.model_dir, "export/mine/1")])
+    assert (exporter.calls, experiment.estimator.calls, evaluated(experiment)) == ([(6, True)], [], [4, 6])
+    assert experiment.history.training_ends[-1].over
+    assert make(**parts).continuous_train_and_evaluate() == (None, [])
+
+
 def test_one_training_is_recorded_over_all_iterations(make):
     experiment = make(train_steps=9, train_steps_per_iteration=4)
     experiment.continuous_train_and_evaluate()

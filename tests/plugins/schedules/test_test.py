@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from expcore.cluster import RunConfig
-from expcore.errors import ExportFailed, NotCopyable
+from expcore.errors import ExportFailed, NotCopyable, StoppedBySignal
 from expcore.events import LogReader
 from expcore.experiment import Experiment
 from expcore.testing import PluginSandbox, VirtualClock
@@ -123,6 +123,21 @@ def test_where_there_can_be_no_copy_it_runs_in_place_and_says_so(make, tmp_path,
     assert f"the test runs in {str(tmp_path / 'model')!s}" in caplog.text
     assert experiment.latest_checkpoint().step == 5
     assert [e.kind for e in LogReader(experiment.model_dir).events()].count("evaluated") == 1
+
+
+def test_a_signal_that_came_while_the_copy_was_tried_ends_it_and_leaves_the_directory_untouched(
+    make, tmp_path
+):
+    experiment = make()
+
+    class Interrupts:
+        def after_steps(self, run):
+            experiment.interrupt(15)
+
+    experiment.extend_train_hooks([Interrupts()])
+    with pytest.raises(StoppedBySignal):
+        experiment.test()
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_one_batch_is_evaluated_whatever_eval_steps_says(make):
