@@ -1,16 +1,26 @@
-"""The estimator "sklearn": trained on scikit-learn's digits, resumed exactly, under every schedule by name."""
+"""The estimator "sklearn": trains on scikit-learn's digits, resumed exactly, under schedules by name."""
 
 from __future__ import annotations
 
 import json
 import logging
+from itertools import pairwise
 from pathlib import Path
 
-import expcore
 import joblib
 import numpy as np
 import pytest
 import scipy.sparse
+from expcore_sklearn import SklearnEstimator
+from sklearn.cluster import MiniBatchKMeans
+from sklearn.datasets import load_digits
+from sklearn.linear_model import LinearRegression, SGDClassifier, SGDRegressor
+from sklearn.metrics import accuracy_score, f1_score, log_loss, r2_score
+from sklearn.multiclass import OneVsRestClassifier
+from sklearn.naive_bayes import MultinomialNB
+from sklearn.neural_network import MLPClassifier, MLPRegressor
+
+import expcore
 from expcore.errors import (
     CannotWrite,
     CheckpointCorrupt,
@@ -22,15 +32,6 @@ from expcore.errors import (
     NotTrained,
 )
 from expcore.testing import VirtualClock
-from sklearn.cluster import MiniBatchKMeans
-from sklearn.datasets import load_digits
-from sklearn.linear_model import LinearRegression, SGDClassifier, SGDRegressor
-from sklearn.metrics import accuracy_score, f1_score, log_loss, r2_score
-from sklearn.multiclass import OneVsRestClassifier
-from sklearn.naive_bayes import MultinomialNB
-from sklearn.neural_network import MLPClassifier, MLPRegressor
-
-from expcore_sklearn import SklearnEstimator
 
 DIGITS, LABELS = load_digits(return_X_y=True)
 DIGITS = DIGITS / 16
@@ -300,7 +301,7 @@ def test_metrics_are_those_of_all_examples_whatever_the_batches(tmp_path):
             "global_step": 30,
         }
     uneven = [0, 1, 5, 100, 200, len(y)]
-    cuts = [slice(a, b) for a, b in zip(uneven, uneven[1:], strict=False)]
+    cuts = [slice(a, b) for a, b in pairwise(uneven)]
     for data in (test_data, lambda: [(x[c], y[c]) for c in cuts]):
         assert estimator.evaluate(data) == pytest.approx(expected)
     assert list(estimator.predict(test_data)) == model.predict(x).tolist()
@@ -383,9 +384,25 @@ def test_a_damaged_checkpoint_is_told_and_not_loaded(tmp_path, damage, monkeypat
         beside.unlink()
     else:
         beside.write_text(beside.read_text()[:30])
-    monkeypatch.setattr(joblib, "load", lambda *a: pytest.fail("it was loaded"))
-    with pytest.raises(CheckpointCorrupt, match="checkpoint .*use another checkpoint"):
+    monkeypatch.setattr(joblib, "load", lambda *_: pytest.fail("it was loaded"))
+    with pytest.raises(CheckpointCorrupt, match=r"checkpoint .*use another checkpoint"):
         estimator.evaluate(test_data, checkpoint_path=str(path))
+
+
+def test_training_goes_on_from_the_newest_whole_checkpoint_and_sets_damaged_ones_aside(tmp_path, caplog):
+    rhythm = {"save_checkpoints_steps": 5}
+    _, second, third = made(tmp_path, config=rhythm).train(train_data, max_steps=15).checkpoints()
+    Path(second).write_bytes(b"damaged")
+    Path(third + ".json").write_bytes(b"damaged")
+    estimator = made(tmp_path).train(train_data, max_steps=8)
+    assert [Path(p).name for p in estimator.checkpoints()] == ["ckpt-5.joblib", "ckpt-8.joblib"]
+    assert bits(estimator) == bits(made(tmp_path / "whole").train(train_data, max_steps=8))
+    assert caplog.text.count("the one before is tried") == 2
+    for path in estimator.checkpoints():
+        Path(path).write_bytes(b"damaged")
+    with pytest.raises(CheckpointCorrupt):
+        made(tmp_path).train(train_data, max_steps=9)
+    assert len(made(tmp_path).checkpoints()) == 2
 
 
 def test_without_a_checkpoint_it_is_not_trained(tmp_path):
@@ -411,7 +428,7 @@ def test_changed_parameters_are_told_and_the_checkpoints_hold(tmp_path, caplog):
         made(tmp_path, logistic()).train(train_data, max_steps=3)
         assert caplog.text == ""
         other = made(tmp_path, SGDClassifier(loss="log_loss", alpha=0.5)).train(train_data, max_steps=4)
-    assert "the parameters 'alpha' are others than in" in caplog.text
+    assert "the parameters 'alpha' are others than in the checkpoint of step 3" in caplog.text
     with other.restored() as model:
         assert model.alpha == 0.0001
 
@@ -489,7 +506,7 @@ class Dump:
             joblib.dump(model, Path(directory, "model.joblib"))
 
 
-def from_config(folder, clock=None, **changes):
+def from_config(folder, **changes):
     host = expcore.default_host()
     given = {
         "estimator": {"type": "sklearn", "model": logistic, "classes": TEN, "batch_size": 16},
@@ -509,7 +526,7 @@ def from_config(folder, clock=None, **changes):
 
 def test_train_and_evaluate_stops_early_and_exports_the_best_by_a_config(tmp_path):
     experiment = from_config(tmp_path)
-    result, (path,) = experiment.train_and_evaluate()
+    result, _ = experiment.train_and_evaluate()
     assert result["accuracy"] >= 0.85
     assert result["global_step"] < 200
     best = experiment.history.best("accuracy", "max")

@@ -90,16 +90,13 @@ def delete(path: str) -> None:
     Path(path).unlink(missing_ok=True)
 
 
-def read_state(path: str) -> State:
-    """Returns what a checkpoint holds besides the model; executes nothing.
-
-    Raises:
-        CheckpointCorrupt: it is gone or damaged.
-    """
-    return _read(path)[0]
+def set_aside(path: str) -> None:
+    """Renames a damaged checkpoint, so that it is none any more."""
+    os.replace(f"{path}.json", f"{path}.json.damaged")
 
 
-def _read(path: str) -> tuple[State, str]:
+def _read_state(path: str) -> tuple[State, str]:
+    """What a checkpoint holds besides the model, and the sum; executes nothing."""
     try:
         about = json.loads(Path(f"{path}.json").read_text())
         return State(int(about["step"]), int(about["taken"]), dict(about["hooks"])), str(about["sha256"])
@@ -117,7 +114,7 @@ def read(path: str) -> tuple[Any, State]:
     """
     import joblib
 
-    state, sha256 = _read(path)
+    state, sha256 = _read_state(path)
     try:
         content = Path(path).read_bytes()
     except OSError as error:

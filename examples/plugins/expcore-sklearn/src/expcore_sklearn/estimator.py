@@ -17,7 +17,15 @@ import numpy as np
 from expcore.calling import describe
 from expcore.clock import RealClock
 from expcore.cluster import RunConfig, config_value
-from expcore.errors import InvalidArgument, InvalidHook, InvalidInput, ModelMismatch, NotTrained, one_line
+from expcore.errors import (
+    CheckpointCorrupt,
+    InvalidArgument,
+    InvalidHook,
+    InvalidInput,
+    ModelMismatch,
+    NotTrained,
+    one_line,
+)
 from expcore.loop import SaveRhythm, TrainingLoop
 from expcore.types import Clock, InputFn, Metrics, is_hook
 from expcore_sklearn import checkpoints
@@ -62,6 +70,7 @@ class SklearnEstimator:
     Attributes:
         model_dir: the model directory.
         config: the config given, with the model directory filled in.
+        capabilities: what it declares to expcore's conformance suite.
 
     Raises:
         InvalidType: the model has no ``partial_fit``, is neither classifier nor regressor, or ``metrics`` are
@@ -69,6 +78,8 @@ class SklearnEstimator:
         InvalidArgument: ``classes`` do not fit the model, a metric is not known, ``batch_size`` is not a
             whole number > 0, or ``model_dir`` and ``config.model_dir`` differ.
     """
+
+    capabilities = frozenset({"reproducible", "exact_resume", "checkpoint_rhythm"})
 
     def __init__(
         self,
@@ -123,8 +134,9 @@ class SklearnEstimator:
             InvalidArgument: both limits are given, or one is not a whole number > 0.
             InvalidHook: something in ``hooks`` is no hook, or needs another estimator.
             InvalidInput: the input cannot be used, or does not fit the model.
-            CheckpointCorrupt: the newest checkpoint is damaged.
-            ModelMismatch: it is of another model.
+            CheckpointCorrupt: every checkpoint is damaged; of several the newest whole one is gone on from,
+                and the damaged ones are set aside.
+            ModelMismatch: the checkpoint is of another model.
             CannotWrite: a checkpoint cannot be written.
         """
         if steps is not None and max_steps is not None:
@@ -157,22 +169,39 @@ class SklearnEstimator:
         return self
 
     def _restored_engine(self) -> Engine:
-        latest = self.latest_checkpoint()
-        if latest is None:
-            model, state = self._recipe.make(config_value(self.config, "random_seed")), None
-        else:
-            model, state = self._read(latest)
+        found = self.checkpoints()
+        if found:
+            model, state = self._newest_readable(found)
             changed = differing(model, self._recipe)
             if changed:
                 _LOG.warning(
-                    "%s: the parameters %s are others than in %s; training goes on with the checkpoint's: to "
-                    "have the new ones, train in another model_dir",
+                    "%s: the parameters %s are others than in the checkpoint of step %d; training goes on "
+                    "with the checkpoint's: to have the new ones, train in another model_dir",
                     SUBJECT,
                     changed,
-                    latest,
+                    state.step,
                 )
+        else:
+            model, state = self._recipe.make(config_value(self.config, "random_seed")), None
         keep = config_value(self.config, "keep_checkpoint_max")
         return Engine(model, self._recipe, self.model_dir, self._batch_size, self._of_batch, keep, state)
+
+    def _newest_readable(self, found: Sequence[str]) -> tuple[Any, State]:
+        """Reads the newest checkpoint that can be read, and sets those after it aside."""
+        damaged: list[str] = []
+        for path in reversed(found):
+            try:
+                model, state = self._read(path)
+            except CheckpointCorrupt as error:
+                if path == found[0]:
+                    raise
+                _LOG.warning("%s; the one before is tried", error)
+                damaged.append(path)
+                continue
+            break
+        for path in damaged:
+            checkpoints.set_aside(path)
+        return model, state
 
     def _of_batch(self, model: Any, batch: Batch) -> Metrics:
         return score(model, self._recipe.kind, [batch], {})
