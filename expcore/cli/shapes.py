@@ -19,7 +19,8 @@ _PLAIN_BASES = {"object", "ABC", "Protocol", "Generic"}
 _KEEPING = {"dataclass", "hookimpl", "staticmethod", "classmethod", "override", "abstractmethod", "final"}
 _KEEPING |= {"property", "cached_property", "contextmanager", "runtime_checkable", "total_ordering"}
 _OURS = ("expcore", "expcore_plugins")
-_DEEPEST = 20
+_DEEPEST = 8
+"""Bases of bases that are read; classes that are their own base end there."""
 
 
 @dataclass(frozen=True)

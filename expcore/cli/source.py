@@ -120,6 +120,8 @@ class Sources:
         """
         if name not in self._modules:
             parent, _, last = name.rpartition(".")
+            if not last.isidentifier():
+                raise ModuleMissing(f"there is no module {name!r}")
             found = _below(self.module(parent), last) if parent else _top(name)
             if found is None:
                 raise ModuleMissing(f"there is no module {name!r}")

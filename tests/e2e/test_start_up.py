@@ -47,6 +47,12 @@ def tops(imported):
         ["plugins", "--help"],
         ["plugins", "list"],
         ["plugins", "list", "--format", "json"],
+        ["plugins", "list", "--kind", "hooks", "--dist", "expcore", "--status", "active"],
+        ["plugins", "why", "exporters/best"],
+        ["plugins", "show", "expcore"],
+        ["plugins", "check", "expcore"],
+        ["plugins", "trace", "--help"],
+        ["doctor"],
     ],
     ids=" ".join,
 )
@@ -76,6 +82,36 @@ def test_listing_does_not_import_a_strangers_plugin(tmp_path):
         ["plugins", "watcher", "heavy-stranger", "7.1", "active", "heavy_stranger_mod"],
     ]
     assert "heavy_stranger_mod" not in imported
+
+
+@pytest.mark.parametrize(
+    ("args", "code"),
+    [
+        (["plugins", "why", "exporters/heavy"], 0),
+        (["plugins", "show", "heavy-stranger"], 0),
+        (["plugins", "check", "heavy-stranger"], 0),
+        (["doctor"], 0),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else str(value),
+)
+def test_explaining_and_checking_a_strangers_plugin_reads_its_file_and_does_not_import_it(
+    args, code, tmp_path
+):
+    fake_distribution(
+        tmp_path / "site",
+        "heavy-stranger",
+        "7.1",
+        {"expcore.exporters": {"heavy": "heavy_stranger_mod:Heavy"}},
+        {
+            "heavy_stranger_mod": "import tensorflow\n"
+            "class Heavy:\n"
+            "    def write(self, estimator, directory, checkpoint_path=None): pass\n"
+        },
+    )
+    done, imported = started(*args, cwd=tmp_path, path=tmp_path / "site")
+    assert done.returncode == code, done.stdout + done.stderr
+    assert tops(imported) & {*HEAVY, "expcore_plugins", "heavy_stranger_mod"} == set()
+    assert "heavy" in done.stdout
 
 
 @pytest.mark.parametrize(
