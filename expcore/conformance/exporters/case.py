@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from expcore.calling import call_naming
+from expcore.calling import call_naming, names
 from expcore.conformance.case import Case, PatientClock
 from expcore.conformance.clause import Clauses
 from expcore.conformance.exporters.trained import Setting, Trained
@@ -89,7 +89,8 @@ class ExporterCase(Case):
         """Returns a fresh component; a policy has the suite's format, or the one offered."""
         format_ = offered.pop("format", None) or Weights()
         component = self.sample.make(format=format_, **offered)
-        if isinstance(component, Policy) and component.format is not format_:
+        factory = self.sample.factory or self.sample.component
+        if isinstance(component, Policy) and not names(factory, "format"):
             component = copy.copy(component)
             component.format = format_
         return component
@@ -129,6 +130,10 @@ class ExporterCase(Case):
         Returns:
             Where it was written; None where an exporter did not want to.
         """
+        with self.temporaries():
+            return self._put(component, trained, n, place, result)
+
+    def _put(self, component: Any, trained: Trained, n: int, place: str | Path, result: Any) -> Path | None:
         checkpoint = trained.rounds[n]
         offered: dict[str, Any] = {
             "checkpoint_path": checkpoint.path,
@@ -168,17 +173,15 @@ class ExporterCase(Case):
     @contextmanager
     def temporaries(self) -> Iterator[Path]:
         """A block in which temporary files go to a folder of their own, which it gives."""
-        folder, kept = self.folder / "tmp", tempfile.tempdir
-        folder.mkdir()
-        before = os.environ.get("TMPDIR")
+        folder, kept, before = self.folder / "tmp", tempfile.tempdir, os.environ.get("TMPDIR")
+        folder.mkdir(exist_ok=True)
         os.environ["TMPDIR"] = tempfile.tempdir = str(folder)
         try:
             yield folder
         finally:
             tempfile.tempdir = kept
-            if before is None:
-                del os.environ["TMPDIR"]
-            else:
+            os.environ.pop("TMPDIR", None)
+            if before is not None:
                 os.environ["TMPDIR"] = before
 
     @contextmanager

@@ -7,6 +7,8 @@ import os
 import random
 from typing import Any
 
+import numpy as np
+
 from expcore.calling import names
 from expcore.conformance.exporters.case import FORMAT, ExporterCase, Written, clauses, forms
 from expcore.conformance.exporters.seen import contents
@@ -125,23 +127,24 @@ def leaves_the_process_as_it_is(case: ExporterCase) -> None:
     They are the training's as well.
     """
     trained, component = case.trained(), case.make()
-    case.put_all(component, trained, case.place("first"))  # whatever the estimator makes on its first use
-    before = _process()
-    case.put_all(component, trained, case.place("second"))
-    after = _process()
-    wrong = [what for what in before if before[what] != after[what]]
-    case.require(not wrong, f"it changed {', '.join(wrong)}")
+    drawn, outside = _random_numbers(), (os.getcwd(), dict(os.environ))
+    case.put_all(component, trained, case.place("first"))  # the estimator may draw some on its first use
+    random.seed(987654321)
+    np.random.seed(987654321)
+    try:
+        before = _random_numbers()
+        case.put_all(component, trained, case.place("second"))
+        after = _random_numbers()
+    finally:
+        random.setstate(drawn[0])
+        np.random.set_state(drawn[1])
+    case.require(os.getcwd() == outside[0], f"the working directory is {os.getcwd()}, and was {outside[0]}")
+    case.require(dict(os.environ) == outside[1], "it changed the environment")
+    case.require(repr(before) == repr(after), "it changed the state of Python's random or of numpy.random")
 
 
-def _process() -> dict[str, Any]:
-    import numpy as np
-
-    return {
-        "the working directory": os.getcwd(),
-        "the environment": dict(os.environ),
-        "the state of Python's random": random.getstate(),
-        "the state of numpy.random": repr(np.random.get_state()),
-    }
+def _random_numbers() -> tuple[Any, Any]:
+    return random.getstate(), np.random.get_state()
 
 
 @clauses.must(17, after=(5, 22), hint="copy it before changing it: dict(eval_result)")

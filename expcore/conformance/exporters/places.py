@@ -16,7 +16,8 @@ AWKWARD = "a b'c $(d) größe 模型 #1 %20"
 def writes_nothing_elsewhere(case: ExporterCase) -> None:
     """It writes, changes and removes nothing elsewhere: in the working, the model or the parent directory."""
     trained, component, place = case.trained(), case.make(), case.place()
-    with case.temporaries() as tmp, case.working_in("work"):
+    tmp = case.folder / "tmp"
+    with case.working_in("work"):
         before = contents(case.folder, place, tmp)
         case.put_all(component, trained, place)
         found = differences(before, contents(case.folder, place, tmp))
@@ -27,9 +28,8 @@ def writes_nothing_elsewhere(case: ExporterCase) -> None:
 def leaves_nothing_temporary(case: ExporterCase) -> None:
     """It leaves nothing temporary behind: no temporary files, in its base only its versions."""
     trained, component, place = case.trained(), case.make(), case.place()
-    with case.temporaries() as tmp:
-        found = case.put_all(component, trained, place)
-        left = contents(tmp)
+    found = case.put_all(component, trained, place)
+    left = contents(case.folder / "tmp")
     case.require(not left, f"in the folder for temporary files it left {sorted(left)}")
     if forms(component) & set(PUBLISHES):
         beside = entries(place) - {written.place.name for written in found}
@@ -47,7 +47,7 @@ def leaves_nothing_where_it_fails(case: ExporterCase) -> None:
     with counted.filling():
         first = case.put_all(case.make(), trained, case.place("counted"))
     opened = counted.opened // len(first)
-    with case.temporaries(), case.working_in("work"):
+    with case.working_in("work"):
         trained.watch.failing = True
         _fails(case, trained, first[0].n, case.place("failing"), 0, "the estimator failed when it was done")
         trained.watch.failing = False

@@ -14,11 +14,7 @@ from typing import Any
 
 VERSION = re.compile(r"0|[1-9][0-9]{0,17}")
 
-_EVENTS = frozenset(
-    ("open", "os.mkdir", "os.rename", "os.link", "os.symlink", "os.remove", "os.rmdir", "os.truncate")
-    + ("os.chmod", "os.utime", "os.listdir", "os.scandir")
-    + ("shutil.move", "shutil.copyfile", "shutil.copytree", "shutil.rmtree")
-)
+_OF_FILES = ("open", "os.", "shutil.")
 _LOOKING: list[Callable[[str, tuple[Any, ...]], None]] = []
 _INSTALLED: list[bool] = []
 
@@ -132,7 +128,7 @@ def _audited(look: Callable[[str, tuple[Any, ...]], None]) -> Iterator[None]:
 
 
 def _hook(event: str, args: tuple[Any, ...]) -> None:
-    if not _LOOKING or event not in _EVENTS:
+    if not _LOOKING or not event.startswith(_OF_FILES):
         return
     looking = _LOOKING[:]
     _LOOKING.clear()  # looking is not looked at
