@@ -90,10 +90,10 @@ class Installed:
         for line in lines:
             try:
                 requirement = Requirement(line)
-            except ValueError:
+                if canonical(requirement.name) == BUILTIN and _counts(requirement):
+                    found.append(requirement)
+            except ValueError:  # no requirement, or its marker compares what cannot be compared
                 continue
-            if canonical(requirement.name) == BUILTIN and _counts(requirement):
-                found.append(requirement)
         return found
 
     def entries(self) -> list[Entry]:

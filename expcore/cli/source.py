@@ -273,7 +273,7 @@ def _parsed(path: Path | None) -> ast.Module | None:
         return ast.parse(path.read_bytes(), str(path))
     except SyntaxError as error:
         raise ModuleBroken(path, error.lineno or 1, f"SyntaxError: {error.msg}") from error
-    except (OSError, ValueError, RecursionError) as error:
+    except (OSError, ValueError, RecursionError, MemoryError) as error:  # too deep is MemoryError
         raise ModuleBroken(path, 1, f"{type(error).__name__}: {error}") from error
 
 

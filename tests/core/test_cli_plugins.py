@@ -480,3 +480,61 @@ def test_what_the_text_does_not_tell_is_left_open(sources, target):
 def test_what_is_not_there_is_told_apart(sources, target, error):
     with pytest.raises(error):
         sources.target(target)
+
+
+# --- whatever is installed ----------------------------------------------------------------------------
+
+ALL = "[expcore.%s]\na = evil:X\n"
+EVERY_KIND = "".join(
+    ALL % kind for kind in ("estimators", "schedules", "exporters", "hooks", "predicates", "plugins")
+)
+NASTY_ENTRIES = [
+    "[expcore.hooks]\na = ..:X\n",
+    "[expcore.hooks]\na =\n",
+    "[expcore.hooks]\na = evil:X..Y\n",
+    "[expcore.hooks]\nä, b = évil:X\n",
+    "[expcore.hooks]\na = evil:X\na = evil:Y\n[expcore.plugins]\na=evil\na = evil:X\n",
+    "a = b\n[expcore.hooks]\n",
+    b"\xff\xfe[expcore.hooks]\na = b:c\n",
+]
+NASTY_METADATA = [
+    "",
+    b"\xff\xfe\x00\x01",
+    "Version: 1\n",
+    "Name: expcore-evil\nVersion: not.a.version!\nRequires-Dist: expcore>=\nRequires-Python: ?\n",
+    "Name: expcore-evil\nRequires-Dist: expcore>=1; python_version < 'x' and os_name ~= '1'\n",
+]
+NASTY_SOURCES = [
+    "x\x00",
+    b"# -*- coding: nonsense -*-\n",
+    b"x = '\xe9'\n",
+    "x = " + "-" * 50_000 + "1\n",
+    "class X(Y): pass\nclass Y(X, X, X): pass\n",
+    "from evil import *\nfrom evil import X\n",
+    "from ..... import x\nX = x\n",
+    "class X:\n def __init__(*self): pass\n def __call__(): pass\n def write(): pass\n",
+    "from expcore import hookimpl\nclass X:\n @hookimpl(**{})\n @property\n def expcore_x(self): pass\n",
+    "(X, Y), *Z = 1\nX: int\ndel X\n",
+    "match 1:\n  case 1:\n    import torch\n    async def X(*, experiment): pass\n",
+]
+NASTY = [
+    *[(text, None, "class X: pass\n") for text in NASTY_ENTRIES],
+    *[(EVERY_KIND, text, "class X: pass\n") for text in NASTY_METADATA],
+    *[(EVERY_KIND, None, text) for text in NASTY_SOURCES],
+]
+
+
+@pytest.mark.parametrize(("entries", "metadata", "source"), NASTY, ids=range(len(NASTY)))
+def test_whatever_is_installed_there_is_an_answer_and_no_traceback(site, entries, metadata, source):
+    info = fake_distribution(site, "expcore-evil", "1", {})
+    for path, content in (
+        (info / "entry_points.txt", entries),
+        (info / "METADATA", metadata),
+        (site / "evil.py", source),
+    ):
+        if content is not None:
+            path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    for args in (["list"], ["why", "hooks/a"], ["why", "plugins/a"], ["show", "expcore-evil"]):
+        assert invoke("plugins", *args).exit_code in (0, 64), args
+    assert invoke("plugins", "check", "expcore-evil").exit_code in (0, 1, 64)
+    assert invoke("doctor").exit_code in (0, 1)
