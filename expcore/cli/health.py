@@ -85,7 +85,9 @@ def providers() -> list[dict[str, Any]]:
         counts.setdefault((row.provider, row.version), Counter())[row.status] += 1
     return [
         {"distribution": name, "version": version, "statuses": dict(sorted(count.items()))}
-        for (name, version), count in counts.items()
+        for (name, version), count in sorted(
+            counts.items(), key=lambda item: (item[0][0] != BUILTIN, item[0])
+        )
     ]
 
 

@@ -32,14 +32,15 @@ class _Step:
 
 
 def heavy_imports(entries: Iterable[Entry], sources: Sources) -> Iterator[Finding]:
-    """Yields one finding for each import of a heavy library that importing one of the entries executes."""
+    """Yields one finding for each file and heavy library that it imports when one of the entries is."""
     entries = list(entries)
     own = {entry.target.partition(":")[0].partition(".")[0].strip() for entry in entries}
     seen: set[tuple[str, str]] = set()
     for entry in entries:
         for where, library, chain in _reached(entry, own, sources):
-            if (where, library) not in seen:
-                seen.add((where, library))
+            file = where.rpartition(":")[0]
+            if (file, library) not in seen:
+                seen.add((file, library))
                 yield Finding("LNT-010", entry.label, where, f"{' imports '.join([*chain, library])}")
 
 

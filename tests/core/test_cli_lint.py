@@ -311,6 +311,7 @@ def test_a_name_that_is_declared_twice_is_an_error(tmp_path):
         "import tensorflow as tf",
         "from tensorflow.io import gfile",
         "import os, tensorflow.io",
+        "import tensorflow\nfrom tensorflow import io",
         "try:\n    import tensorflow\nexcept ImportError:\n    pass",
         "if True:\n    import tensorflow",
         "class Inner:\n    import tensorflow",
