@@ -1,0 +1,65 @@
+"""Samples of the built-in exporters: formats with a small Keras model, and those that need arguments."""
+
+from __future__ import annotations
+
+import shutil
+from typing import Any
+
+from expcore.conformance import Sample
+from expcore.types import Format
+from expcore_plugins.exporters.keras_archive import KerasArchive
+from expcore_plugins.exporters.litert import LiteRT
+from expcore_plugins.exporters.post_process import PostProcess
+from expcore_plugins.exporters.saved_model import SavedModel
+from expcore_plugins.exporters.steps import Steps
+
+
+def saved_model() -> Sample:
+    """As it is by default."""
+    return Sample(factory=SavedModel, estimator=_keras)
+
+
+def keras_archive() -> Sample:
+    """As it is by default."""
+    return Sample(factory=KerasArchive, estimator=_keras)
+
+
+def litert() -> Sample:
+    """As it is by default."""
+    return Sample(factory=LiteRT, estimator=_keras)
+
+
+def steps() -> Sample:
+    """One that exports some checkpoints of the trial, and not all."""
+    return Sample(factory=_steps)
+
+
+def _steps(format: Format, name: str | None = None) -> Steps:  # noqa: A002
+    return Steps(format, [10, 25], name)
+
+
+def post_process() -> Sample:
+    """One that copies what the suite's format writes, which is the same for the same checkpoint."""
+    return Sample(factory=_post_process, capabilities={"deterministic"})
+
+
+def _post_process(format: Format) -> PostProcess:  # noqa: A002
+    return PostProcess(format, _copy)
+
+
+def _copy(base_dir: str, directory: str) -> None:
+    shutil.copytree(base_dir, directory, dirs_exist_ok=True)
+
+
+def _keras(model_dir: str) -> Any:
+    from expcore_plugins.estimators.keras import KerasEstimator
+
+    return KerasEstimator(_model, model_dir)
+
+
+def _model() -> Any:
+    import keras
+
+    model = keras.Sequential([keras.Input((3,), name="x"), keras.layers.Dense(2), keras.layers.Dense(1)])
+    model.compile(keras.optimizers.SGD(0.05, momentum=0.9), "mse", jit_compile=False)
+    return model
