@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any
-
-from optuna.trial import Trial, TrialState
+from typing import TYPE_CHECKING, Any
 
 from expcore.errors import InvalidArgument
 from expcore.metrics import direction, value_of
 from expcore.types import History, Metrics
 from expcore_optuna.trials import check_study, find_trial, make_pruner, recorded
+
+if TYPE_CHECKING:
+    from optuna.trial import Trial
 
 _SUBJECT = "predicate 'optuna_pruner'"
 _VERDICT = "expcore_verdict"
@@ -52,6 +53,8 @@ class OptunaPruner:
         pruner: str | None = None,
         pruner_options: Mapping[str, Any] | None = None,
     ) -> None:
+        from optuna.trial import Trial
+
         self._trial: Trial | None = None
         self._number, self._storage, self._study_name, self._pruner = -1, "", "", None
         if isinstance(trial, Trial):
@@ -88,7 +91,7 @@ class OptunaPruner:
         trial = self.trial
         self.report(eval_result, history=history)
         now = recorded(trial)
-        if now.state == TrialState.PRUNED:
+        if now.state.name == "PRUNED":
             return False
         if now.last_step is None:
             return True
@@ -113,7 +116,7 @@ class OptunaPruner:
             for step, value in self._evaluations(eval_result, history)
             if step not in now.intermediate_values
         }
-        if not new or now.state == TrialState.PRUNED:
+        if not new or now.state.name == "PRUNED":
             return
         if now.state.is_finished():
             raise InvalidArgument(

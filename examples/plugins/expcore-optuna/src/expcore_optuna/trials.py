@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
-
-import optuna
-from optuna.pruners import BasePruner
-from optuna.trial import FrozenTrial, Trial
+from typing import TYPE_CHECKING, Any
 
 from expcore.errors import InvalidArgument, listing, nearest, one_line
 from expcore.metrics import direction
+
+if TYPE_CHECKING:  # what only lists plugins should not wait for Optuna
+    import optuna
+    from optuna.pruners import BasePruner
+    from optuna.trial import FrozenTrial, Trial
 
 
 def make_pruner(name: str | None, options: Mapping[str, Any] | None, subject: str) -> BasePruner | None:
@@ -23,6 +24,8 @@ def make_pruner(name: str | None, options: Mapping[str, Any] | None, subject: st
         if options is not None:
             raise InvalidArgument(f"{subject}: pruner_options are given without pruner; give both")
         return None
+    import optuna
+
     known = [n for n in optuna.pruners.__all__ if n != "BasePruner"]
     if name not in known:
         raise InvalidArgument(
@@ -50,6 +53,8 @@ def find_trial(storage: str, study_name: str, number: int, pruner: BasePruner | 
     Raises:
         InvalidArgument: the storage cannot be opened, or has no such study or trial.
     """
+    import optuna
+
     try:
         study = optuna.load_study(study_name=study_name, storage=storage, pruner=pruner)
     except KeyError as error:
@@ -73,6 +78,8 @@ def find_trial(storage: str, study_name: str, number: int, pruner: BasePruner | 
 
 def trial_of(study: optuna.Study, frozen: FrozenTrial) -> Trial:
     """Returns a trial that can be reported to, of a recorded one."""
+    from optuna.trial import Trial
+
     return Trial(study, frozen._trial_id)  # Optuna gives no other way to a trial of another process
 
 
@@ -88,13 +95,15 @@ def check_study(study: optuna.Study, metric: str, mode: str | None, subject: str
         InvalidArgument: the study has several objectives, its direction is the other one, or the metric's
             name does not tell.
     """
+    from optuna.study import StudyDirection
+
     if len(study.directions) != 1:
         raise InvalidArgument(
             f"{subject}: study {study.study_name!r} has {len(study.directions)} objectives; pruning needs a "
             "study with one"
         )
     wanted = direction(metric, mode)
-    theirs = "max" if study.direction == optuna.study.StudyDirection.MAXIMIZE else "min"
+    theirs = "max" if study.direction == StudyDirection.MAXIMIZE else "min"
     if wanted != theirs:
         better, name = ("lower", "minimize") if wanted == "min" else ("higher", "maximize")
         raise InvalidArgument(

@@ -5,10 +5,7 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Callable, Mapping
-from typing import Any
-
-import optuna
-from optuna.trial import Trial, TrialState
+from typing import TYPE_CHECKING, Any
 
 from expcore.cluster import RunConfig
 from expcore.errors import InvalidArgument, InvalidType, one_line
@@ -19,6 +16,10 @@ from expcore.run import signals_interrupt
 from expcore.types import History, Metrics
 from expcore_optuna.pruner import OptunaPruner
 from expcore_optuna.trials import check_study, recorded, trial_of
+
+if TYPE_CHECKING:
+    import optuna
+    from optuna.trial import Trial
 
 _LOG = logging.getLogger(__name__)
 _SUBJECT = "OptunaTuner"
@@ -72,7 +73,9 @@ class OptunaTuner:
         run_config: RunConfig | None = None,
         catch: tuple[type[Exception], ...] = (),
     ) -> None:
-        if not isinstance(study, optuna.Study):
+        from optuna import Study
+
+        if not isinstance(study, Study):
             raise InvalidType(f"{_SUBJECT}: study is {study!r}; give one, as optuna.create_study()")
         if isinstance(n_trials, bool) or not isinstance(n_trials, int) or n_trials < 1:
             raise InvalidArgument(f"{_SUBJECT}: n_trials is {n_trials!r}; it must be a whole number > 0")
@@ -90,6 +93,8 @@ class OptunaTuner:
 
     def next_trial(self) -> bool:
         """Asks the study for a trial, or takes up one of a process that ended; False where all are there."""
+        from optuna.trial import TrialState
+
         if self._trial is not None:
             return True
         trials = self.study.get_trials(deepcopy=False)
@@ -126,13 +131,16 @@ class OptunaTuner:
                 trial holds something already.
             Exception: what the experiment raises and ``catch`` does not have.
         """
+        from optuna import TrialPruned
+        from optuna.trial import TrialState
+
         trial, self._trial = self._trial, None
         if trial is None:
             raise InvalidArgument(f"{_SUBJECT}: there is no trial to run; call next_trial() first")
         try:
             experiment = experiment_fn(self._config(trial), dict(self._suggest(trial)))
             value = self._run(experiment, trial)
-        except optuna.TrialPruned:
+        except TrialPruned:
             self._tell(trial, TrialState.PRUNED)
         except Exception as error:  # an interruption is none: the trial stays, to be gone on with
             self._tell(trial, TrialState.FAIL)
@@ -157,6 +165,8 @@ class OptunaTuner:
         Raises:
             optuna.TrialPruned: the pruner ended it.
         """
+        from optuna import TrialPruned
+
         pruner = OptunaPruner(trial, self._metric, self._mode)
         verdicts: list[bool] = []
 
@@ -169,7 +179,7 @@ class OptunaTuner:
         history = experiment.history
         pruner.report(None, history=history)  # a schedule does not ask after the last evaluation
         if verdicts and not verdicts[-1]:
-            raise optuna.TrialPruned
+            raise TrialPruned
         if self._value == "best":
             best = history.best(self._metric, self._mode)
             return None if best is None else float(best.metrics[self._metric])
@@ -177,7 +187,7 @@ class OptunaTuner:
             return None
         return value_of(history.evaluations[-1].metrics, self._metric, _SUBJECT)
 
-    def _tell(self, trial: Trial, state: TrialState, value: float | None = None) -> None:
+    def _tell(self, trial: Trial, state: optuna.trial.TrialState, value: float | None = None) -> None:
         self.study.tell(trial, value, state)
         told = recorded(trial)
         _LOG.info("trial %d: %s, value %s, %s", trial.number, told.state.name, told.value, told.params)
