@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -24,6 +25,8 @@ from expcore.errors import (
 )
 from expcore.loop import Advance, SaveRhythm, TrainingLoop
 from expcore.types import Clock, InputFn, Metrics, is_hook
+
+_LOG = logging.getLogger(__name__)
 
 BATCH = 32
 
@@ -59,6 +62,7 @@ class _Engine:
         self.model_dir = estimator.model_dir
         self.step = 0
         self._rate = estimator.learning_rate
+        self._keep = config_value(estimator.config, "keep_checkpoint_max")
         self._hooks: dict[str, Any] = {}
         self._loss = float("nan")
         self._input_fn: InputFn | None = None
@@ -119,6 +123,8 @@ class _Engine:
             os.replace(path.with_suffix(".tmp"), path)
         except OSError as error:
             raise CannotWrite(f"{path}: the checkpoint cannot be written ({error})") from error
+        for old in checkpoints(self.model_dir)[: -self._keep] if self._keep else ():
+            Path(old).unlink(missing_ok=True)
         # As a restart would find them, whatever the hooks go on to do with what they gave.
         self._hooks = json.loads(text)["hooks"]
         return str(path)
@@ -128,6 +134,12 @@ class _Engine:
         state = read_checkpoint(path)
         self.step, self._taken, self._hooks = state["step"], state["taken"], state["hooks"]
         self.model.weights = state["weights"]
+
+
+def checkpoints(model_dir: str) -> list[str]:
+    """Returns the paths of the checkpoints in a directory, in the order of their steps."""
+    paths = Path(model_dir).glob("ckpt-*.json")
+    return [str(p) for p in sorted(paths, key=lambda p: int(p.stem.partition("-")[2]))]
 
 
 def read_checkpoint(path: str) -> dict[str, Any]:
@@ -198,6 +210,8 @@ class NumpyEstimator:
         clock: gives time to the training loop.
     """
 
+    capabilities = frozenset({"reproducible", "exact_resume", "checkpoint_rhythm"})
+
     def __init__(
         self,
         model_dir: str | None = None,
@@ -249,26 +263,37 @@ class NumpyEstimator:
         self._engine = None  # steps that a failure left unsaved are not gone on from
         loop.run()
         self._engine = engine
-        self._retain()
         return self
 
     def _restored_engine(self) -> _Engine:
         if self._engine is None:
-            engine, latest = _Engine(self), self.latest_checkpoint()
-            if latest is not None:
-                engine.restore(latest)
-            self._engine = engine
+            self._engine = self._restore()
         return self._engine
 
-    def _retain(self) -> None:
-        keep = config_value(self.config, "keep_checkpoint_max")
-        for path in self.checkpoints()[:-keep] if keep else ():
-            Path(path).unlink(missing_ok=True)
+    def _restore(self) -> _Engine:
+        """Returns an engine that goes on from the newest checkpoint that can be read."""
+        engine, failures = _Engine(self), []
+        paths = self.checkpoints()
+        for path in reversed(paths):
+            try:
+                engine.restore(path)
+            except CheckpointCorrupt as error:
+                failures.append(error)
+                continue
+            for damaged in paths[paths.index(path) + 1 :]:  # else it would be the latest for ever
+                _LOG.warning("checkpoint %s cannot be read: it is set aside, %s is used", damaged, path)
+                os.replace(damaged, f"{damaged}.damaged")
+            return engine
+        if failures:
+            raise CheckpointCorrupt(
+                f"none of the {len(paths)} checkpoints in {self.model_dir!r} can be read; bring one back, or "
+                "remove them to begin anew"
+            ) from failures[0]
+        return engine
 
     def checkpoints(self) -> list[str]:
         """Returns the paths of the checkpoints, oldest first."""
-        paths = Path(self.model_dir).glob("ckpt-*.json")
-        return [str(p) for p in sorted(paths, key=lambda p: int(p.stem.partition("-")[2]))]
+        return checkpoints(self.model_dir)
 
     def latest_checkpoint(self) -> str | None:
         """Returns the newest checkpoint's path; None without one."""

@@ -355,6 +355,45 @@ def test_a_checkpoint_that_is_gone_or_damaged_is_corrupt(tmp_path, content):
             estimator(tmp_path).train(line, steps=1)
 
 
+def test_a_damaged_newest_checkpoint_is_set_aside_and_training_goes_on_from_the_one_before(tmp_path, caplog):
+    config = RunConfig(save_checkpoints_steps=2)
+    estimator(tmp_path, config=config).train(forever, max_steps=6)
+    for step in (4, 6):
+        (tmp_path / f"ckpt-{step}.json").write_text("{")
+    again = estimator(tmp_path, config=config).train(forever, steps=1)
+    assert [Path(path).name for path in again.checkpoints()] == ["ckpt-2.json", "ckpt-3.json"]
+    assert again.evaluate(line)["global_step"] == 3
+    assert sorted(path.name for path in tmp_path.glob("*.damaged")) == [
+        "ckpt-4.json.damaged",
+        "ckpt-6.json.damaged",
+    ]
+    assert "set aside" in caplog.text
+
+
+def test_where_no_checkpoint_can_be_read_training_is_refused_and_nothing_is_set_aside(tmp_path):
+    estimator(tmp_path, config=RunConfig(save_checkpoints_steps=2)).train(forever, max_steps=4)
+    for path in tmp_path.iterdir():
+        path.write_text("{")
+    with pytest.raises(CheckpointCorrupt, match="none of the 2 checkpoints"):
+        estimator(tmp_path).train(forever, steps=1)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["ckpt-2.json", "ckpt-4.json"]
+
+
+def test_as_many_checkpoints_are_kept_also_while_it_trains_and_when_that_fails(tmp_path):
+    config = RunConfig(save_checkpoints_steps=1, keep_checkpoint_max=2)
+    est = estimator(tmp_path, config=config)
+
+    class Failing:
+        def after_save(self, run: Any, checkpoint_path: str) -> None:
+            assert len(est.checkpoints()) <= 2
+            if run.step == 4:
+                raise RuntimeError("a bug")
+
+    with pytest.raises(RuntimeError, match="a bug"):
+        est.train(forever, [Failing()], max_steps=8)
+    assert [Path(p).name for p in est.checkpoints()] == ["ckpt-3.json", "ckpt-4.json"]
+
+
 def test_a_checkpoint_that_cannot_be_written_is_an_error_and_leaves_the_last_one(tmp_path, monkeypatch):
     est, write = estimator(tmp_path).train(line, steps=1), Path.write_text
 

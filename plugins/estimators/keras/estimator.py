@@ -82,9 +82,12 @@ class KerasEstimator:
     Raises:
         InvalidType: ``model`` is neither of them.
         NotCompiled: ``model`` is not compiled.
-        InvalidArgument: ``model_dir`` and ``config.model_dir`` differ, or it is not a local path; the config
-            asks for a distribution strategy; ``steps_per_epoch`` is not a positive number.
+        InvalidArgument: ``model_dir`` and ``config.model_dir`` differ, it is not a local path, or has one of
+            ``*?[`` and the backslash in it; the config asks for a distribution strategy; ``steps_per_epoch``
+            is not a positive number.
     """
+
+    capabilities = frozenset({"reproducible", "exact_resume", "checkpoint_rhythm"})
 
     def __init__(
         self,

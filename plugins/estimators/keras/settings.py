@@ -15,13 +15,15 @@ from expcore.errors import ClusterError, InvalidArgument
 _LOG = logging.getLogger(__name__)
 
 _REMOTE = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
+# TensorFlow writes checkpoints to such a path, but takes it for a pattern when it reads them.
+_PATTERN = re.compile(r"[*?[\\]")
 
 
 def agreed_model_dir(given: Any, configured: Any) -> str:
     """Returns the model directory: the one that is given, or a temporary one, told in the log.
 
     Raises:
-        InvalidArgument: both are given and differ, or it is not a local path.
+        InvalidArgument: both are given and differ, it is not a local path, or TensorFlow could not read it.
     """
     paths: list[str] = [os.fspath(path) for path in (given, configured) if path is not None]
     if len(paths) == 2 and os.path.abspath(paths[0]) != os.path.abspath(paths[1]):
@@ -37,6 +39,11 @@ def agreed_model_dir(given: Any, configured: Any) -> str:
         raise InvalidArgument(
             f"KerasEstimator: model_dir is {paths[0]!r}; it must be a path in a POSIX file system: mount the "
             "bucket (gcsfuse, mountpoint-s3) and give the path of the mount"
+        )
+    if _PATTERN.search(paths[0]):
+        raise InvalidArgument(
+            f"KerasEstimator: model_dir is {paths[0]!r}; it must have none of the characters '*', '?', '[' "
+            "and the backslash, since TensorFlow could not read its checkpoints again: give another directory"
         )
     return paths[0]
 

@@ -686,6 +686,14 @@ def test_a_remote_directory_is_refused_with_advice(path):
         KerasEstimator(dense, path, RunConfig())
 
 
+@pytest.mark.parametrize("path", ["runs/[a]", "what?", "all/*", "a\\b"])
+def test_a_directory_that_tensorflow_could_not_read_again_is_refused(tmp_path, path):
+    with pytest.raises(InvalidArgument, match="none of the characters"):
+        KerasEstimator(dense, str(tmp_path / path))
+    with pytest.raises(InvalidArgument, match="none of the characters"):
+        KerasEstimator(dense, str(tmp_path)).with_model_dir(str(tmp_path / path))
+
+
 def test_a_foreign_config_is_read_as_far_as_it_goes(tmp_path):
     config = SimpleNamespace(model_dir=None, save_checkpoints_steps=2, tf_random_seed=3)
     estimator = KerasEstimator(dense, tmp_path / "run", config)
