@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -105,6 +106,7 @@ def child(target: str, out: str) -> None:
 
 def _signature(value: object) -> str:
     try:
-        return str(inspect.signature(value)) if callable(value) else ""
+        told = str(inspect.signature(value)) if callable(value) else ""
+        return re.sub(r"(: |-> )'([^']*)'", r"\1\2", told)  # annotations that are kept as strings
     except Exception:  # a plugin's own object may raise anything here, and need not have one
         return ""

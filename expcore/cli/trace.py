@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from expcore.cli.output import cut, table, terminal_width
-from expcore.errors import InvalidArgument
+from expcore.errors import CannotWrite, InvalidArgument
 
 if TYPE_CHECKING:
     from subprocess import Popen
@@ -30,9 +30,12 @@ _COLUMNS = ("#", "WHAT", "PLUGIN", "MS", "RESULT")
 @click.command(context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
 @click.option("--all", "every", is_flag=True, help="Also show look-ups of components that are only declared.")
 @click.option("--format", "form", type=click.Choice(["table", "json"]), default="table", show_default=True)
+@click.option(
+    "--output", type=click.Path(dir_okay=False), metavar="FILE", help="Write the calls there, not to stderr."
+)
 @click.argument("command", metavar="-- COMMAND [ARGS]...", nargs=-1, required=True, type=click.UNPROCESSED)
 @click.pass_context
-def trace(ctx: click.Context, every: bool, form: str, command: Sequence[str]) -> None:
+def trace(ctx: click.Context, every: bool, form: str, output: str | None, command: Sequence[str]) -> None:
     """Runs a command, and tells which plugins were called and for how long.
 
     COMMAND is any program, such as "expcore run ...". Its output, its exit code and signals are passed
@@ -45,11 +48,22 @@ def trace(ctx: click.Context, every: bool, form: str, command: Sequence[str]) ->
         code = _run(command, file)
         events = _read(file)
     if form == "json":
-        click.echo(json.dumps({"exit_code": code, "events": events}, indent=2), err=True)
+        lines = [json.dumps({"exit_code": code, "events": events}, indent=2)]
     else:
-        for line in _text(events, every=every):
-            click.echo(line, err=True)
+        lines = _text(events, every=every, width=None if output else terminal_width(err=True))
+    _tell("\n".join(lines), output)
     ctx.exit(code)
+
+
+def _tell(text: str, output: str | None) -> None:
+    if output is None:
+        click.echo(text, err=True)
+        return
+    try:
+        with open(output, "w", encoding="utf-8") as file:
+            file.write(f"{text}\n")
+    except OSError as error:
+        raise CannotWrite(f"--output {output!r}: {error.strerror or error}; name another file") from error
 
 
 def _run(command: Sequence[str], file: str) -> int:
@@ -124,7 +138,7 @@ def _read(file: str) -> list[dict[str, Any]]:
     return events
 
 
-def _text(events: Sequence[Mapping[str, Any]], *, every: bool) -> list[str]:
+def _text(events: Sequence[Mapping[str, Any]], *, every: bool, width: int | None = None) -> list[str]:
     if not events:
         return ["expcore: no plugin was called"]
     shown = [event for event in events if every or not _declared_only(event)]
@@ -144,7 +158,7 @@ def _text(events: Sequence[Mapping[str, Any]], *, every: bool) -> list[str]:
             *([f"{hidden} look-ups not shown (--all)"] if hidden else []),
         ]
     )
-    return [*_fitting(rows, terminal_width(err=True) or _WIDTH), total]
+    return [*_fitting(rows, width or _WIDTH), total]
 
 
 def _fitting(rows: Sequence[Sequence[str]], width: int) -> list[str]:
@@ -179,8 +193,13 @@ def _plugin(event: Mapping[str, Any]) -> str:
 def _result(event: Mapping[str, Any]) -> str:
     if event.get("error") is not None:
         return f"failed: {event['error']}"
-    result = event.get("result")
-    return "" if result in (None, "None") else _ADDRESS.sub(r"\1", " ".join(str(result).split()))
+    from expcore.host.trace import RESULT_LENGTH
+
+    result = str(event.get("result"))
+    if result == "None":
+        return ""
+    more = "…" if len(result) >= RESULT_LENGTH else ""
+    return _ADDRESS.sub(r"\1", " ".join(result.split())) + more
 
 
 def _sum(events: Sequence[Mapping[str, Any]]) -> str:

@@ -348,20 +348,22 @@ def test_with_load_show_imports_in_another_process_and_tells_signature_or_failur
             "expcore.hooks": {"exits": "mixed_exits:X", "dies": "mixed_dies:X"},
         },
         {
-            "mixed_mod": "print('loud')\nclass Good:\n    def __init__(self, size=3): pass\n",
+            "mixed_mod": "from __future__ import annotations\nprint('loud')\n"
+            "class Good:\n    def __init__(self, size: int | None = 3): pass\n",
             "mixed_exits": "raise SystemExit(3)\n",
             "mixed_dies": "import os\nos._exit(7)\n",
         },
     )
     found = told("plugins", "show", "expcore-mixed", "--load")
     loads = {plugin["component"]: plugin["load"] for plugin in found["plugins"]}
-    assert (loads["exporters/good"]["signature"], loads["exporters/good"]["error"]) == ("(size=3)", None)
+    assert loads["exporters/good"]["signature"] == "(size: int | None = 3)"
+    assert loads["exporters/good"]["error"] is None
     assert loads["exporters/absent"]["error"].startswith("AttributeError")
     assert loads["hooks/exits"]["error"] == "SystemExit: 3"
     assert loads["hooks/dies"]["error"] == "the import ended the process with 7"
     assert not any(name.startswith("mixed_") for name in sys.modules)
     text = invoke("plugins", "show", "expcore-mixed", "--load").stdout
-    assert "called as  (size=3)" in text
+    assert "called as  (size: int | None = 3)" in text
     assert "failed: SystemExit: 3" in text
 
 

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
+import pty
 import signal
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import pytest
 
 from expcore.testing import fake_distribution
 
+trace = importlib.import_module("expcore.cli.trace")
 TRACE = [sys.executable, "-P", "-c", "from expcore.cli import main; main()", "plugins", "trace"]
 
 ASKS = """
@@ -87,6 +91,16 @@ def test_as_json_every_event_is_there_with_the_exit_code(site):
     }
 
 
+def test_the_calls_can_be_written_to_a_file_so_that_stderr_is_the_commands(site):
+    done = traced(site, "--output", "calls.json", "--format", "json", "--", sys.executable, "-c", ASKS)
+    assert (done.returncode, done.stdout) == (9, "out\n")
+    assert "exit_code" not in done.stderr
+    assert json.loads((site / "calls.json").read_text())["exit_code"] == 9
+    done = traced(site, "--output", "nowhere/calls", "--", sys.executable, "-c", "")
+    assert done.returncode == 73
+    assert "expcore: error: --output 'nowhere/calls'" in done.stderr
+
+
 def test_options_of_the_command_are_its_own(site):
     done = traced(site, sys.executable, "-c", "import sys; print(sys.argv[1:])", "--format", "json", "--help")
     assert done.stdout == "['--format', 'json', '--help']\n"
@@ -135,3 +149,82 @@ def test_a_signal_reaches_the_command_which_may_end_as_it_likes(site, signum):
     assert out == f"got {int(signum)}\n"
     assert process.returncode == 7
     assert "no plugin was called" in err
+
+
+@pytest.mark.parametrize(
+    ("signum", "foreground", "handed_on"),
+    [
+        (signal.SIGINT, True, []),
+        (signal.SIGINT, False, [signal.SIGINT]),
+        (signal.SIGTERM, True, [signal.SIGTERM]),
+    ],
+)
+def test_a_ctrl_c_that_the_terminal_sends_to_the_command_as_well_is_not_sent_twice(
+    monkeypatch, signum, foreground, handed_on
+):
+    monkeypatch.setattr(trace, "_in_foreground", lambda: foreground)
+    got = []
+    before = signal.getsignal(signum)
+    with trace._passing_signals(SimpleNamespace(send_signal=got.append)):
+        os.kill(os.getpid(), signum)
+    assert got == handed_on
+    assert signal.getsignal(signum) is before
+
+
+def test_in_a_terminal_the_command_gets_ctrl_c_and_may_end_as_it_likes(site):
+    code = (
+        "import signal, sys\n"
+        "signal.signal(signal.SIGINT, lambda *_: sys.exit(7))\n"
+        "print('ready', flush=True)\n"
+        "while True: signal.pause()\n"
+    )
+    pid, terminal = pty.fork()
+    if pid == 0:
+        os.execve(sys.executable, [*TRACE, "--", sys.executable, "-c", code], environ(site))
+    said = b""
+    while b"ready" not in said:
+        said += os.read(terminal, 1000)
+    os.write(terminal, b"\x03")
+    _, status = os.waitpid(pid, 0)
+    assert os.waitstatus_to_exitcode(status) == 7
+
+
+def test_a_wide_table_has_results_in_lines_of_their_own():
+    rows = [("1", "expcore_failed()", "watch (d 1)", "0.1", "x" * 60), ("2", "a", "b", "0", "")]
+    assert max(map(len, trace._fitting(rows, 120))) > 90
+    assert trace._fitting(rows, 50) == [
+        "#  WHAT              PLUGIN       MS",
+        "1  expcore_failed()  watch (d 1)  0.1",
+        "   " + "x" * 46 + "…",
+        "2  a                 b            0",
+    ]
+
+
+def test_objects_are_told_by_their_class_and_look_ups_of_what_is_declared_are_counted_only():
+    events = [
+        {"event": "call", "hook": "expcore_hooks", "plugin": "d:hooks/x", "ms": 1.0, "result": "[]"},
+        {
+            "event": "call",
+            "hook": "expcore_train_hooks",
+            "plugin": "d:plugins/w",
+            "dist": "d",
+            "version": "1",
+            "ms": 2.0,
+            "result": "[<a.b.Guard object at 0x7f00>]",
+        },
+    ]
+    assert trace._text(events, every=False) == [
+        "#  WHAT                   PLUGIN   MS   RESULT",
+        "1  expcore_train_hooks()  w (d 1)  2.0  [Guard]",
+        "2 calls in 3.0 ms, 0 imports in 0.0 ms, 1 look-ups not shown (--all)",
+    ]
+    assert len(trace._text(events, every=True)) == 4
+    long = {"event": "call", "hook": "h", "result": "[" + "x" * 199}
+    assert trace._result(long).endswith("x…")
+
+
+def test_a_line_that_was_cut_is_left_out(tmp_path):
+    file = tmp_path / "calls"
+    file.write_text('{"event": "call"}\n5\n{"event": "ca')
+    assert trace._read(str(file)) == [{"event": "call"}]
+    assert trace._read(str(tmp_path / "nowhere")) == []
