@@ -183,6 +183,17 @@ def test_a_distribution_that_hides_another_is_a_problem_with_both_versions_and_p
     assert f"version 2 in {site} hides version 1 in {tmp_path}/older" in problem["what"]
 
 
+@pytest.mark.parametrize("versions", [("1", "2"), ("2", "1")])
+def test_leftovers_of_an_upgrade_are_a_problem_and_the_version_that_counts_is_the_hosts(site, versions):
+    for version in versions:
+        hook(site, "expcore-dup", version, name=f"thing{version}")
+    problem = one()
+    assert problem["what"] == f"version 2 in {site} hides version 1 in {site}"
+    result = CliRunner().invoke(main, ["plugins", "show", "expcore-dup", "--format", "json"])
+    told = json.loads(result.stdout)
+    assert (told["version"], [p["component"] for p in told["plugins"]]) == ("2", ["hooks/thing2"])
+
+
 def test_the_same_distribution_twice_is_no_problem(site, tmp_path):
     hook(site, "expcore-dup", "2")
     hook(tmp_path / "older", "expcore-dup", "2")

@@ -254,6 +254,11 @@ def test_methods_of_a_base_count_and_a_base_that_cannot_be_read_hides_what_is_mi
     assert found.where.endswith("linted_base.py:2")
 
 
+def test_what_a_base_of_a_base_may_have_is_not_missed(check):
+    base = {"linted_base": "from .unknown import Root\nclass Base(Root): pass\n"}
+    assert check("hooks", "from linted_base import Base\nclass X(Base): pass\n", modules=base) == []
+
+
 def test_the_nearest_hook_argument_and_method_are_told(check):
     (found,) = check("plugins", WRONG["LNT-050"][1], target="linted")
     assert "did you mean 'expcore_after_train'?" in found.what
