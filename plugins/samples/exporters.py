@@ -6,6 +6,7 @@ import shutil
 from typing import Any
 
 from expcore.conformance import Sample
+from expcore.conformance.setting import linear_data
 from expcore.types import Format
 from expcore_plugins.exporters.keras_archive import KerasArchive
 from expcore_plugins.exporters.litert import LiteRT
@@ -16,17 +17,17 @@ from expcore_plugins.exporters.steps import Steps
 
 def saved_model() -> Sample:
     """As it is by default."""
-    return Sample(factory=SavedModel, estimator=_keras)
+    return Sample(factory=SavedModel, estimator=_keras, train_input_fn=_batches, eval_input_fn=linear_data)
 
 
 def keras_archive() -> Sample:
     """As it is by default."""
-    return Sample(factory=KerasArchive, estimator=_keras)
+    return Sample(factory=KerasArchive, estimator=_keras, train_input_fn=_batches, eval_input_fn=linear_data)
 
 
 def litert() -> Sample:
     """As it is by default."""
-    return Sample(factory=LiteRT, estimator=_keras)
+    return Sample(factory=LiteRT, estimator=_keras, train_input_fn=_batches, eval_input_fn=linear_data)
 
 
 def steps() -> Sample:
@@ -55,6 +56,12 @@ def _keras(model_dir: str) -> Any:
     from expcore_plugins.estimators.keras import KerasEstimator
 
     return KerasEstimator(_model, model_dir)
+
+
+def _batches() -> Any:
+    import tensorflow as tf
+
+    return tf.data.Dataset.from_tensor_slices(linear_data()).repeat().batch(16)
 
 
 def _model() -> Any:

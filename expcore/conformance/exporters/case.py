@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import copy
-import json
 import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 from expcore.calling import call_naming, names
 from expcore.conformance.case import Case, PatientClock
 from expcore.conformance.clause import Clauses
+from expcore.conformance.exporters.lending import fingerprint
 from expcore.conformance.exporters.trained import Setting, Trained
 from expcore.publish import Policy
 from expcore.types import History, Metrics
@@ -34,8 +35,8 @@ def forms(component: Any) -> frozenset[str]:
     return frozenset({FORMAT}) if callable(getattr(component, "write", None)) else frozenset()
 
 
-class Weights:
-    """The suite's own format: writes the weights as JSON. Policies are tried with it.
+class Digest:
+    """The suite's own format: writes a digest of the model. Policies are tried with it.
 
     Args:
         filename: the file's name.
@@ -44,17 +45,19 @@ class Weights:
         places: the directories that it was given.
     """
 
-    def __init__(self, filename: str = "weights.json") -> None:
+    def __init__(self, filename: str = "digest.txt") -> None:
         self.filename = filename
         self.places: list[str] = []
 
     def write(self, estimator: Any, directory: str, checkpoint_path: str | None = None) -> None:
-        """Writes the file."""
+        """Writes the file; of an estimator that lends no model it has the checkpoint's path."""
         self.places.append(directory)
+        if not callable(getattr(estimator, "restored", None)):
+            Path(directory, self.filename).write_text(str(checkpoint_path))
+            return
         with estimator.restored(checkpoint_path) as model:
-            weights = model.get_weights() if hasattr(model, "get_weights") else [model.weights]
-            text = json.dumps([w.tolist() for w in weights])
-            Path(directory, self.filename).write_text(text)
+            digest = sha256(repr(fingerprint(model)).encode()).hexdigest()
+            Path(directory, self.filename).write_text(digest)
 
 
 class Always(Policy):
@@ -87,7 +90,7 @@ class ExporterCase(Case):
 
     def make(self, **offered: Any) -> Any:
         """Returns a fresh component; a policy has the suite's format, or the one offered."""
-        format_ = offered.pop("format", None) or Weights()
+        format_ = offered.pop("format", None) or Digest()
         component = self.sample.make(format=format_, **offered)
         factory = self.sample.factory or self.sample.component
         if isinstance(component, Policy) and not names(factory, "format"):

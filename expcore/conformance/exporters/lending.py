@@ -93,9 +93,7 @@ class Watch:
 
 
 def fingerprint(model: Any) -> dict[str, Any]:
-    """Returns what can be seen of a native model: its weights, and which of them are trained."""
-    import numpy as np
-
+    """Returns what can be seen of a native model: weights, how many are trained; or its attributes."""
     found: dict[str, Any] = {}
     values = getattr(model, "weights", None)
     if callable(getattr(model, "get_weights", None)):
@@ -103,8 +101,18 @@ def fingerprint(model: Any) -> dict[str, Any]:
     elif callable(getattr(model, "state_dict", None)):
         values = list(model.state_dict().values())
     if values is not None:
-        arrays = [np.asarray(v) for v in (values if isinstance(values, list | tuple) else [values])]
-        found["weights"] = [(a.shape, str(a.dtype), a.tobytes()) for a in arrays]
+        found["weights"] = [_array(v) for v in (values if isinstance(values, list | tuple) else [values])]
+    else:
+        known = getattr(model, "__dict__", {}).items()
+        found.update({name: _array(v) for name, v in known if hasattr(v, "__array__")})
+        found.update({name: v for name, v in known if isinstance(v, str | int | float)})
     if isinstance(getattr(model, "trainable_weights", None), list):
         found["number of trainable weights"] = len(model.trainable_weights)
     return found
+
+
+def _array(value: Any) -> tuple[Any, ...]:
+    import numpy as np
+
+    array = np.asarray(value.detach().cpu() if hasattr(value, "detach") else value)
+    return array.shape, str(array.dtype), array.tobytes()

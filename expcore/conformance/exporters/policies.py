@@ -6,8 +6,8 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
-from expcore.calling import names
-from expcore.conformance.exporters.case import POLICY, ExporterCase, Weights, clauses
+from expcore.calling import names, parameters
+from expcore.conformance.exporters.case import POLICY, Digest, ExporterCase, clauses
 from expcore.conformance.exporters.seen import contents
 from expcore.conformance.exporters.trained import Round
 from expcore.experiment import Experiment
@@ -97,7 +97,7 @@ def works_without_a_log(case: ExporterCase) -> None:
 )
 def publishes_what_its_format_writes(case: ExporterCase) -> None:
     """It publishes what the format that it was given writes, whichever that is, and nothing else."""
-    own = Weights("of-the-suite.json")
+    own = Digest("of-the-suite.json")
     trained, base = case.trained(), case.place()
     found = case.put_all(case.make(format=own), trained, base)
     for written in found:
@@ -141,3 +141,19 @@ def takes_a_name(case: ExporterCase) -> None:
     else:
         kind = type(case.make())
         case.require(names(kind, "name"), f"{kind.__qualname__} has no parameter called name")
+
+
+@clauses.must(
+    33,
+    after=(5,),
+    forms=(POLICY,),
+    page="writing-a-plugin.md#a-policy",
+    hint="put the parameter called format first",
+)
+def takes_its_format_first(case: ExporterCase) -> None:
+    """It takes its format as the first parameter, which is what ``of`` gives in a config."""
+    factory = case.sample.factory or case.sample.component
+    made = factory if names(factory, "format") else type(case.make())
+    found = list(parameters(made))
+    if "format" in found:  # one that has a format of its own may take none
+        case.require(found[0] == "format", f"its parameters are {', '.join(found)}")

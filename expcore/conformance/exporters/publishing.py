@@ -6,10 +6,8 @@ import os
 from pathlib import Path
 
 from expcore.conformance.exporters.case import PUBLISHES, ExporterCase, Written, clauses
-from expcore.conformance.exporters.seen import VERSION, Appearing, contents, differences, entries
-from expcore.conformance.exporters.trained import Trained
+from expcore.conformance.exporters.seen import VERSION, Appearing, contents, differences, entries, files
 
-PAGE = "exporters.md#what-can-be-relied-on"
 AHEAD = 5_000_000_000
 """A version of a clock that was ahead: the year 2128 in seconds."""
 
@@ -27,10 +25,7 @@ def returns_the_path_of_what_it_wrote(case: ExporterCase) -> None:
             continue
         inside = os.path.realpath(path.parent) == os.path.realpath(base)
         case.require(
-            inside
-            and path.name in entries(base)
-            and any(contents(path).values())
-            and path.name not in before,
+            inside and path.name in entries(base) and files(path) and path.name not in before,
             f"it returned {str(path)!r}; new below its base {str(base)!r} is {sorted(new) or 'nothing'}",
             "a new directory with files, directly below the base",
         )
@@ -107,9 +102,7 @@ def gets_along_with_another_at_the_same_moment(case: ExporterCase) -> None:
     base, others = case.place(), []
 
     def other() -> None:
-        estimator = case.setting.experiment(case.folder).estimator
-        own = Trained(estimator, case.setting.experiment(case.folder, estimator), trained.rounds)
-        others.append(case.put(case.make(), own, alone.n, base))
+        others.append(case.put(case.make(), case.setting.beside(trained), alone.n, base))
 
     trained.watch.meanwhile = [other, other]
     with case.no_error("exporting while another does"):

@@ -46,6 +46,11 @@ def contents(root: Path, *besides: Path) -> Contents:
     return found
 
 
+def files(root: Path) -> list[str]:
+    """Returns the paths of the regular files below a directory, sorted."""
+    return sorted(path for path, told in contents(root).items() if len(told) == 64)
+
+
 def differences(before: Contents, after: Contents) -> str:
     """Returns in words what came, went and was changed; "" for nothing."""
     told = [f"{path!r} is new" for path in sorted(after.keys() - before.keys())]

@@ -10,7 +10,7 @@ from typing import Any
 from expcore.calling import names
 from expcore.conformance.clause import Violation
 from expcore.conformance.exporters.case import FORMAT, POLICY, ExporterCase, clauses, forms
-from expcore.conformance.exporters.seen import contents, entries
+from expcore.conformance.exporters.seen import contents, entries, files
 from expcore.errors import PluginError, one_line
 from expcore.publish import as_exporter
 from expcore.temporary import check_written
@@ -66,16 +66,19 @@ def _fits(method: Callable[..., Any], positional: int, *offered: str) -> None:
         ) from None
 
 
-@clauses.must(3, after=(2,), forms=(FORMAT,), hint="open files at os.path.join(directory, filename)")
+@clauses.must(
+    3,
+    after=(2,),
+    forms=(FORMAT,),
+    page="writing-a-plugin.md#a-format",
+    hint="open files at os.path.join(directory, filename)",
+)
 def writes_into_the_directory_that_it_is_given(case: ExporterCase) -> None:
     """It writes at least one file into the empty directory that it is given."""
     trained = case.trained()
     with case.no_error("write"):
         place = case.put(case.make(), trained, 1, case.place())
-    found = contents(case.place())
-    case.require(
-        place and any(len(v) == 64 for v in found.values()), f"there is {sorted(found) or 'nothing'}"
-    )
+    case.require(place and files(place), f"there is {sorted(contents(case.place())) or 'nothing'}")
 
 
 @clauses.must(4, after=(3,), forms=(FORMAT,), hint="copy what you would link to")
@@ -103,5 +106,5 @@ def exports_in_an_experiment(case: ExporterCase) -> None:
         with case.temporaries(), case.no_error(f"exporting round {n + 1} of an experiment"):
             experiment.export_pass(made.result, made.path, final=n == 2)
     base = case.folder / "model" / "export" / exporter.name
-    found = [name for name in entries(base) if name[0] != "." and any(contents(base / name).values())]
+    found = [name for name in entries(base) if name[0] != "." and files(base / name)]
     case.require(found, f"{os.path.join('export', exporter.name)} has {sorted(entries(base)) or 'nothing'}")

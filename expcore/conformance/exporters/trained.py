@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import shutil
 import tempfile
@@ -112,6 +113,12 @@ class Setting:
             return Trained(estimator, experiment, [self.train(experiment) for _ in range(ROUNDS)])
         return Trained(estimator, self.experiment(folder, estimator), rounds)
 
+    def beside(self, trained: Trained) -> Trained:
+        """Returns what another process has that works in the same model directory."""
+        folder = trained.model_dir.parent
+        estimator = self._make(str(trained.model_dir))
+        return Trained(estimator, self.experiment(folder, estimator), trained.rounds)
+
 
 def numpy_estimator(model_dir: str) -> LendingEstimator:
     """Returns the estimator where a sample has none."""
@@ -121,21 +128,16 @@ def numpy_estimator(model_dir: str) -> LendingEstimator:
 
 @dataclass(frozen=True)
 class _Template:
-    holder: tempfile.TemporaryDirectory[str]
+    folder: Path
     rounds: list[Round]
-
-    @property
-    def folder(self) -> Path:
-        return Path(self.holder.name)
 
 
 @cache
 def _template(make: Any, train_input_fn: Any, eval_input_fn: Any) -> _Template:
     """Trains once in a process for all clauses and components that use the same estimator and data."""
-    holder = tempfile.TemporaryDirectory(prefix="expcore-")
-    folder = Path(holder.name)
+    folder = Path(tempfile.mkdtemp(prefix="expcore-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
     setting = Setting(Sample(estimator=make, train_input_fn=train_input_fn, eval_input_fn=eval_input_fn))
     experiment = setting.experiment(folder)
-    model_dir = experiment.model_dir
     rounds = [setting.train(experiment) for _ in range(ROUNDS)]
-    return _Template(holder, [Round(os.path.relpath(r.path, model_dir), r.result) for r in rounds])
+    return _Template(folder, [Round(os.path.relpath(r.path, experiment.model_dir), r.result) for r in rounds])

@@ -106,6 +106,12 @@ class _OwnName(Once):
         super().__init__(format, "own", keep)
 
 
+class _FormatLast(Once):
+    def __init__(self, threshold: float = 0.5, name: str | None = None, *, format: Any) -> None:  # noqa: A002
+        super().__init__(format, name)
+        self.threshold = threshold
+
+
 class _IgnoresItsName(Once):
     def __init__(self, format: Any, name: str | None = None, keep: int | None = 5) -> None:  # noqa: A002
         super().__init__(format, "own", keep)
@@ -124,4 +130,5 @@ MUTANTS = (
     Mutant("EXP-031", "keeps all versions", _policy(export=_publishes(False, True))),
     Mutant("EXP-032", "takes no name", Sample(factory=_OwnName)),
     Mutant("EXP-032", "ignores its name", Sample(factory=_IgnoresItsName)),
+    Mutant("EXP-033", "takes its format last", Sample(factory=_FormatLast)),
 )
