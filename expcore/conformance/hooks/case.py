@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import os
-import signal
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from expcore.cluster import RunConfig
 from expcore.conformance.case import Case, PatientClock, Sample
 from expcore.conformance.clause import NotApplicable, Violation
 from expcore.conformance.hooks.watched import Seen, Watched
+from expcore.conformance.process import kept_signals
 from expcore.conformance.setting import endless_data, linear_data, small_experiment
 from expcore.conformance.suite import available
 from expcore.experiment import Experiment
@@ -209,24 +209,6 @@ class HookCase(Case):
     def files(self) -> dict[str, int]:
         """Returns every file of the case and its size."""
         return {str(p): p.stat().st_size for p in self.folder.rglob("*") if p.is_file()}
-
-
-@contextmanager
-def kept_signals(changed: list[int]) -> Iterator[None]:
-    """Puts back what is done on signals, and notes for which it was something else."""
-    before = _handlers()
-    try:
-        yield
-    finally:
-        for number, handler in _handlers().items():
-            if handler is not before[number]:
-                changed.append(number)
-                with suppress(ValueError, TypeError):  # not the first thread; a handler written in C
-                    signal.signal(number, before[number])
-
-
-def _handlers() -> dict[int, Any]:
-    return {number: signal.getsignal(number) for number in signal.valid_signals()}
 
 
 def open_files(folder: Path) -> list[str]:
