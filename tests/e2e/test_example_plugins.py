@@ -146,7 +146,7 @@ def test_its_own_tests_pass_from_the_wheel_outside_of_the_source(environment, na
     package = name.replace("-", "_")
     where = env.python("-c", f"import {package}; print({package}.__file__)").strip()
     assert Path(where).is_relative_to(env.bin.parent)
-    options = ("-q", "-p", "no:cacheprovider", "--import-mode=importlib", "--rootdir", env.cwd)
+    options = ("-q", "-p", "no:cacheprovider", "--rootdir", env.cwd)
     summary = env.python("-m", "pytest", *options, tests).splitlines()[-1]
     assert "passed" in summary
 
