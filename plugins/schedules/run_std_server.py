@@ -31,3 +31,7 @@ def run_std_server(experiment: Experiment) -> None:
     while (end := watch.over(experiment.history, experiment.train_steps)) is None:
         experiment.wait(POLL_SECS)
     _LOG.info("training ended at step %s (%s); the server %s ends", end.step, end.reason, server.target)
+
+
+# What conformance is to try it as: a server, which is not run where it would be open to others.
+run_std_server.capabilities = frozenset({"serves"})  # type: ignore[attr-defined]

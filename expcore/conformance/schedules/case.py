@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -28,6 +30,8 @@ EVERY = 4
 """Steps between checkpoints, evaluations, and of an iteration; ``TOTAL`` is no multiple of it."""
 
 DELAY_SECS = 30.0
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 NAME = "it"
 """What the schedule is called while it is tried."""
@@ -58,7 +62,13 @@ class Trial:
         train_data: the training data, unless others were given.
         eval_data: the evaluation data, likewise.
         clock: the experiment's.
+        started_in: the working directory that it was run in.
+        ended_in: the one that it left.
+        handled: signals whose handlers it changed.
     """
+
+    started_in = ended_in = ""
+    handled: Sequence[str] = ()
 
     def __init__(self, case: ScheduleCase, folder: Path, place: str, **given: Any) -> None:
         self.case, self.folder, self.place = case, folder, place
@@ -88,13 +98,25 @@ class Trial:
         self._ends = len(self.experiment.history.training_ends)
 
     def run(self) -> Trial:
-        """Runs it; what it raises is kept."""
+        """Runs it in a folder of its own; what it raises is kept, and what it changes is put back."""
+        work = self.folder / "work"
+        work.mkdir(exist_ok=True)
+        before, self.started_in = os.getcwd(), str(work)
+        os.chdir(work)
+        handlers = {number: signal.getsignal(number) for number in SIGNALS}
         try:
             self.experiment.run(NAME, **self.options)
         except (Violation, NotApplicable):
             raise
         except BaseException as error:
             self.error = error
+        finally:
+            self.ended_in = os.getcwd()
+            os.chdir(before)
+            self.handled = [n.name for n in SIGNALS if signal.getsignal(n) is not handlers[n]]
+            for number in SIGNALS:
+                if signal.getsignal(number) is not handlers[number]:
+                    signal.signal(number, handlers[number])
         return self
 
     @property

@@ -59,7 +59,7 @@ def asks_its_predicate_first(case: ScheduleCase) -> None:
 
 @clauses.must(
     27,
-    after=(26,),
+    after=(12, 26),
     forms=("asks",),
     page=PREDICATES,
     hint="ask before each round, with the last result or {}",

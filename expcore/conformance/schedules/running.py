@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,8 +19,6 @@ from expcore.conformance.setting import linear_data
 A_SCHEDULE = "writing-a-plugin.md#a-schedule"
 
 clauses = Clauses("SCH", page=A_SCHEDULE)
-
-_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 @clauses.must(1, hint="def my_schedule(experiment, option=default): ...; the entry point names the function")
@@ -146,17 +143,15 @@ def _parts(trial: Trial) -> dict[str, Any]:
 def leaves_the_process_alone(case: ScheduleCase) -> None:
     """It leaves the working directory, the environment and the handlers of signals as they were."""
     for place in PLACES:
-        trial = case.trial(place)
-        cwd, environ, handlers = os.getcwd(), dict(os.environ), [signal.getsignal(n) for n in _SIGNALS]
+        trial, environ = case.trial(place), dict(os.environ)
         trial.run()
-        now = [signal.getsignal(n) for n in _SIGNALS]
-        for number, handler in zip(_SIGNALS, handlers, strict=True):
-            if signal.getsignal(number) is not handler:
-                signal.signal(number, handler)
-        case.require(os.getcwd() == cwd, f"the working directory was {cwd} and is {os.getcwd()}")
+        case.require(
+            trial.ended_in == trial.started_in,
+            f"the working directory was {trial.started_in} and is {trial.ended_in}",
+        )
         changed = sorted(dict(set(os.environ.items()) ^ set(environ.items())))
         case.require(not changed, f"variables of the environment that changed: {', '.join(changed)}")
-        case.require(now == handlers, f"the handlers of SIGINT and SIGTERM were {handlers} and are {now}")
+        case.require(not trial.handled, f"it changed the handlers of {', '.join(trial.handled)}")
 
 
 @clauses.should(
@@ -168,16 +163,13 @@ def leaves_the_process_alone(case: ScheduleCase) -> None:
 )
 def writes_by_passes_alone(case: ScheduleCase) -> None:
     """It writes no file of its own, neither into the model directory nor where it was started."""
-    work = case.folder / "work"
-    work.mkdir()
-    os.chdir(work)
     for place in PLACES:
         trial = case.trial(place).run()
         root = Path(trial.experiment.model_dir)
         known = {Path(path) for path in trial.estimator.checkpoints()}
         kept = [p for p in root.rglob("*") if p.is_file() and p not in known]
         own = [p for p in kept if p.relative_to(root).parts[0] not in ("expcore", "export")]
-        strangers = [str(p) for p in (*own, *work.rglob("*"))]
+        strangers = [str(p) for p in (*own, *Path(trial.started_in).rglob("*"))]
         case.require(not strangers, f"{trial.where} it wrote {', '.join(strangers)}")
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from expcore.conformance.schedules.case import EMPTY, PLACES, ScheduleCase, Trial
+from expcore.conformance.schedules.case import EMPTY, EVERY, PLACES, TOTAL, ScheduleCase, Trial
 from expcore.conformance.schedules.recording import GOING_ON
 from expcore.conformance.schedules.running import clauses
 from expcore.conformance.schedules.watched import AtStep, Data
@@ -72,7 +72,7 @@ def _raises(error: BaseException) -> Callable[..., None]:
 
 @clauses.must(
     23,
-    after=(21, 22),
+    after=(11, 12, 21, 22),
     forms=READS,
     page=SIGNALS,
     hint="catch neither BaseException nor SystemExit nor KeyboardInterrupt",
@@ -112,7 +112,7 @@ def _require_stopped(
 
 
 @clauses.must(
-    24, after=(10,), forms=("waits",), page=SIGNALS, hint="use experiment.wait, not experiment.clock.sleep"
+    24, after=(10, 23), forms=("waits",), page=SIGNALS, hint="use experiment.wait, not experiment.clock.sleep"
 )
 def ends_its_wait_by_a_signal(case: ScheduleCase) -> None:
     """A signal ends its waiting at once."""
@@ -140,7 +140,7 @@ def comes_to_the_same_end_after_a_kill(case: ScheduleCase) -> None:
     The model is the same, and its last checkpoint is evaluated where it would have been.
     """
     whole = case.trial().run()
-    for step in (2, 6, 9):
+    for step in (EVERY - 2, EVERY + 1, TOTAL - 1):
         killed = case.trial(train_hooks=[AtStep(step, _raises(Killed()))]).run()
         _require_same_end(case, whole, killed, f"at step {step}")
     for n in range(1, whole.eval_data.asked + 1):
