@@ -9,7 +9,6 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.resources import files
-from importlib.resources.abc import Traversable
 from importlib.util import find_spec
 from pathlib import Path
 from string import Template
@@ -29,7 +28,15 @@ KINDS = {
 """Each kind that there is a template for, and the end of its entry-point group."""
 
 _DIST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?")
-_PARTS = ("components", "tests")
+_FILES = {
+    ".github/workflows/test.yml": "ci.yml",
+    ".gitignore": "gitignore",
+    "README.md": "readme.md",
+    "pyproject.toml": "pyproject.toml",
+    "tests/test_conformance.py": "test_conformance.py",
+}
+"""The template of each file that all kinds have."""
+
 _BUILTINS = frozenset(vars(builtins))
 _COMPONENT = re.compile(r"[a-z][a-z0-9_]*")
 
@@ -96,7 +103,8 @@ class Project:
         else:
             name = "".join(part.capitalize() for part in self.name.split("_"))
             other = f"{name}{self.kind.capitalize()}"
-        taken = re.search(rf"\b{name}\b", "".join(_source(self.kind, what) for what in _PARTS))
+        code = _source(f"component_{self.kind}.py") + _source(f"test_{self.kind}.py")
+        taken = re.search(rf"\b{name}\b", code)
         return other if taken or name in _BUILTINS else name
 
     def values(self) -> dict[str, str]:
@@ -148,32 +156,13 @@ def write(project: Project, parent: Path) -> Path:
 def rendered(project: Project) -> Iterator[tuple[str, str]]:
     """Yields the path and text of every file."""
     values = project.values()
-    texts = {
-        path: source.read_text(encoding="utf-8") for path, source in _files(_templates() / "project", "")
-    }
+    texts = {path: _source(template) for path, template in _FILES.items()}
     texts[f"src/{project.package}/py.typed"] = ""
-    texts[f"src/{project.package}/__init__.py"] = _source(project.kind, "components")
-    texts["tests/test_behaviour.py"] = _source(project.kind, "tests")
+    texts[f"src/{project.package}/__init__.py"] = _source(f"component_{project.kind}.py")
+    texts["tests/test_behaviour.py"] = _source(f"test_{project.kind}.py")
     for path, text in sorted(texts.items()):
         yield path, Template(text).substitute(values)
 
 
-def _templates() -> Traversable:
-    return files("expcore.scaffold") / "templates"
-
-
-def _source(kind: str, part: str) -> str:
-    return (_templates() / part / f"{kind}.py.txt").read_text(encoding="utf-8")
-
-
-def _files(folder: Traversable, below: str) -> Iterator[tuple[str, Traversable]]:
-    for entry in folder.iterdir():
-        if entry.is_dir():
-            yield from _files(entry, f"{below}{_real(entry.name)}/")
-        elif entry.name.endswith(".txt"):
-            yield f"{below}{_real(entry.name.removesuffix('.txt'))}", entry
-
-
-def _real(name: str) -> str:
-    # What begins with a dot is easily left out where files are packed.
-    return f".{name.removeprefix('dot.')}" if name.startswith("dot.") else name
+def _source(template: str) -> str:
+    return (files("expcore.scaffold") / f"{template}.txt").read_text(encoding="utf-8")

@@ -14,6 +14,13 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
+POINTS = {
+    group: entries
+    for group, entries in PROJECT["project"]["entry-points"].items()
+    if group not in ("pytest11", "expcore.conformance")
+}
+"""The entry points of components."""
+
 PACKAGES = {"expcore": ROOT / "expcore", "expcore_plugins": ROOT / "plugins"}
 HEAVY = ("tensorflow", "keras", "tf_keras", "sklearn", "matplotlib", "pandas")
 SHIPPED = ("expcore", "plugins", "examples")
@@ -84,7 +91,10 @@ def test_importing_every_module_of_the_plugins_brings_no_tensorflow():
 def test_every_built_in_entry_point_loads_without_tensorflow():
     loaded, tops = in_new_process(LOAD_EACH)
     declared = {
-        f"{group} {name}" for group, entries in PROJECT["project"]["entry-points"].items() for name in entries
+        f"{group} {name}"
+        for group, entries in PROJECT["project"]["entry-points"].items()
+        if group.startswith("expcore.")
+        for name in entries
     }
     assert set(loaded) == declared, "the installed entry points are not pyproject's; install again"
     assert set(tops) & set(HEAVY) == set()
@@ -106,6 +116,7 @@ def test_what_is_imported_from_elsewhere_comes_with_a_dependency():
 
     required = {Requirement(r).name.lower() for r in PROJECT["project"]["dependencies"]}
     required |= {"numpy", "keras"}  # tensorflow's own
+    required |= {"pytest"}  # whoever uses the doors for pytest has it
     provided = packages_distributions()
     for path in python_files("expcore", "plugins"):
         for node in ast.walk(ast.parse(path.read_text())):
@@ -140,11 +151,21 @@ def test_every_package_says_that_it_is_typed_and_its_wheel_carries_that():
 
 
 def test_every_built_in_is_in_the_module_of_its_name():
-    for group, entries in PROJECT["project"]["entry-points"].items():
+    for group, entries in POINTS.items():
         kind = group.removeprefix("expcore.")
         folder = "observers" if kind == "plugins" else kind
         for name, value in entries.items():
             assert value.partition(":")[0] == f"expcore_plugins.{folder}.{name}"
+
+
+def test_every_sample_is_of_a_built_in_and_in_the_module_of_its_kind():
+    built_ins = {
+        f"{group.removeprefix('expcore.')}.{name}" for group, entries in POINTS.items() for name in entries
+    }
+    for label, value in PROJECT["project"]["entry-points"]["expcore.conformance"].items():
+        assert label in built_ins
+        kind, _, name = label.partition(".")
+        assert value == f"expcore_plugins.samples.{kind}:{name}"
 
 
 # --- what is written ----------------------------------------------------------------------------------
@@ -174,7 +195,7 @@ def test_the_changelog_begins_with_the_version_that_is_installed():
 
 def test_the_changelog_names_every_built_in_of_the_first_release():
     text = (ROOT / "CHANGELOG.md").read_text()
-    for group, entries in PROJECT["project"]["entry-points"].items():
+    for group, entries in POINTS.items():
         if group in ("expcore.estimators", "expcore.plugins"):
             continue
         assert {name for name in entries if f"`{name}`" not in text} == set(), group

@@ -72,9 +72,12 @@ def rows(text):
 # --- plugins --------------------------------------------------------------------------------------------
 
 
+NO_COMPONENTS = ("pytest11", "expcore.conformance")
+
+
 def entry_points():
     for group, entries in PROJECT["project"]["entry-points"].items():
-        for name, value in entries.items():
+        for name, value in entries.items() if group not in NO_COMPONENTS else ():
             yield group.removeprefix("expcore."), name, value
 
 
@@ -238,7 +241,7 @@ def configs():
     for where, text in blocks("yaml", "json"):
         yield pytest.param(text, ".yaml", id=where)
     for where, text in blocks("toml"):
-        if "[project" not in text:
+        if "[project" not in text and "[tool.expcore" not in text:
             yield pytest.param(text, ".toml", id=where)
 
 

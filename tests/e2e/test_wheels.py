@@ -166,7 +166,7 @@ def test_the_wheel_of_expcore_holds_the_tree_and_nothing_else(source, wheels):
         for path in folder.rglob("*")
         if path.is_file() and "__pycache__" not in path.parts
     }
-    assert {Path(name).suffix or Path(name).name for name in tree} == {".py", ".typed"}
+    assert {Path(name).suffix or Path(name).name for name in tree} == {".py", ".typed", ".txt"}
     assert set(wheels["expcore"].code()) == set(tree)
     assert wheels["expcore"].code() == tree
 
