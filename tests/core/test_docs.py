@@ -19,6 +19,7 @@ from expcore import ExperimentConfig, RunConfig, errors, hookspecs
 from expcore.cli import main
 from expcore.config.components import Components
 from expcore.config.file import read_file
+from expcore.host.settings import KEYS
 from expcore.testing import PluginSandbox
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -262,6 +263,17 @@ def test_every_configuration_in_the_documents_is_one(text, suffix, tmp_path):
         for key, value in schedule.items():
             if isinstance(value, dict):
                 components.check("predicates", value, f"schedule.{key}")
+
+
+def test_every_table_of_the_project_file_in_the_documents_is_one():
+    found = [text for _, text in blocks("toml") if "[tool.expcore" in text]
+    assert found
+    for text in found:
+        assert PluginSandbox(settings=tomllib.loads(text)["tool"]["expcore"]).host.settings["path"] is None
+
+
+def test_every_key_of_the_project_file_is_in_the_table_of_keys_and_no_other():
+    assert tuple(rows(page("plugins.md").partition("## pyproject.toml")[2])) == KEYS
 
 
 def test_every_other_toml_block_is_well_formed():

@@ -185,7 +185,8 @@ def test_a_run_does_not_start_without_what_the_project_requires_and_meta_command
     _, stderr = env.schedule("train", code=64)
     assert error(stderr) == (
         f"{env.cwd}/pyproject.toml, [tool.expcore]: require: e2e-override>=0.4 is required, "
-        "0.3 is installed; e2e-nowhere is required, it is not installed; pip install 'e2e-override>=0.4' 'e2e-nowhere'"
+        "0.3 is installed; e2e-nowhere is required, it is not installed; "
+        "pip install 'e2e-override>=0.4' 'e2e-nowhere'"
     )
     assert env.plugins()["schedules", "train", "e2e-override"] == ("0.3", "active")
     env.project("[tool.expcore]\nrequire = ['e2e-override>=0.3', 'E2E-Rival-B']\n")
