@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from expcore.cli.choices import choice_options, choose
 from expcore.cli.streams import DEBUG, logging_to_stderr
 from expcore.errors import EXIT_NO_NEWS, CannotWrite, InvalidArgument
 
@@ -20,11 +21,7 @@ if TYPE_CHECKING:
 @click.argument("file", metavar="FILE[:FUNCTION]")
 @click.option("--output-dir", metavar="DIR", required=True, help="The model directory; made if need be.")
 @click.option("--schedule", metavar="NAME", help="What to do; default: the config's, or by the task.")
-@click.option("--use", metavar="KIND/NAME=DIST", multiple=True, help="Choose who provides a component.")
-@click.option("--no-plugins", is_flag=True, help="Built-ins only.")
-@click.option(
-    "-p", "off", metavar="no:NAME", multiple=True, help="Switch off DIST, KIND/NAME or DIST:KIND/NAME."
-)
+@choice_options
 @click.option("--allow-server", is_flag=True, help="Let TensorFlow's servers listen on every interface.")
 @click.option("--allow-imports", is_flag=True, help="Let a config name code, which is then executed.")
 @click.option("--debug", is_flag=True, help="Show the traceback of every error.")
@@ -53,7 +50,8 @@ def run(
     ctx.meta[DEBUG] = debug
     if verbose and quiet:
         raise click.UsageError("--verbose and --quiet exclude each other")
-    _choose(use, off, no_plugins=no_plugins, allow_server=allow_server)
+    choose(use, off, no_plugins=no_plugins)
+    _prepare(allow_server=allow_server)
     level = logging.DEBUG if verbose else logging.WARNING if quiet else logging.INFO
     with logging_to_stderr(level):
         timed_out = _run(file, output_dir, schedule, allow_imports)
@@ -61,29 +59,14 @@ def run(
         ctx.exit(EXIT_NO_NEWS)
 
 
-def _choose(use: Sequence[str], off: Sequence[str], *, no_plugins: bool, allow_server: bool) -> None:
-    """Puts choices where the process's plugin host, and any process that it starts, will find them."""
+def _prepare(*, allow_server: bool) -> None:
+    """Puts the rest where this process, and any that it starts, will find it."""
     from expcore.host import set_default_host
-    from expcore.host.selection import ALLOW, DISABLE, USE
 
-    for option in off:
-        if not option.startswith("no:") or not option[3:].strip():
-            raise click.UsageError(
-                f"-p {option}: it is not of the form no:NAME, such as -p no:exporters/best"
-            )
-    _append(USE, use)
-    _append(DISABLE, [option[3:] for option in off])
-    if no_plugins:
-        os.environ[ALLOW] = ""
     if allow_server:
         os.environ["EXPCORE_ALLOW_SERVER"] = "1"
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     set_default_host(None)
-
-
-def _append(variable: str, words: Sequence[str]) -> None:
-    if words:
-        os.environ[variable] = ",".join([*filter(None, [os.environ.get(variable)]), *words])
 
 
 def _run(file: str, output_dir: str, schedule: str | None, allow_imports: bool) -> bool:
