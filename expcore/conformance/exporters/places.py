@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from expcore.conformance.exporters.case import FORMAT, PUBLISHES, ExporterCase, clauses, forms
-from expcore.conformance.exporters.seen import FullDisk, contents, differences, entries, files
+from expcore.conformance.exporters.case import FORMAT, PUBLISHES, ExporterCase, Written, clauses, forms
+from expcore.conformance.exporters.seen import VERSION, FullDisk, contents, differences, entries, files
 from expcore.conformance.exporters.trained import Trained
 
 AWKWARD = "a b'c $(d) größe 模型 #1 %20"
@@ -40,33 +40,37 @@ def leaves_nothing_temporary(case: ExporterCase) -> None:
 def leaves_nothing_where_it_fails(case: ExporterCase) -> None:
     """It leaves nothing where it fails in the middle: no version, no temporary file, no change elsewhere.
 
-    It fails when the model is given back, and when the disk is full before the last file.
+    It fails when the model is given back, and when the disk is full before the last file. A version that is
+    complete by then may stay.
     """
     counted = FullDisk(case.place("counted"))
     trained = case.trained()
     with counted.filling():
         first = case.put_all(case.make(), trained, case.place("counted"))
-    opened = counted.opened // len(first)
+    opened, whole = counted.opened // len(first), first[0]
     with case.working_in("work"):
         trained.watch.failing = True
-        _fails(case, trained, first[0].n, case.place("failing"), 0, "the estimator failed when it was done")
+        _fails(case, trained, whole, case.place("failing"), 0)
         trained.watch.failing = False
         if opened:
-            _fails(case, trained, first[0].n, case.place("full"), opened, "the disk was full")
+            _fails(case, trained, whole, case.place("full"), opened)
 
 
-def _fails(case: ExporterCase, trained: Trained, n: int, place: Path, refused: int, why: str) -> None:
+def _fails(case: ExporterCase, trained: Trained, whole: Written, place: Path, refused: int) -> None:
     component = case.make()
-    is_format = forms(component) == {FORMAT}
-    if not is_format:
+    besides = [place]
+    if forms(component) != {FORMAT}:
         place.mkdir()  # the base itself may stay
-    before = contents(case.folder, *([place] if is_format else []))
+        besides = []
+    before = contents(case.folder, *besides)
     try:
         with FullDisk(place, refused).filling():
-            case.put(component, trained, n, place)
+            case.put(component, trained, whole.n, place)
     except Exception:
-        after = contents(case.folder, *([place] if is_format else []))
-        found = differences(before, after)
+        versions = [place / name for name in entries(place) if VERSION.fullmatch(name)]
+        besides += [version for version in versions if files(version) == files(whole.place)]
+        found = differences(before, contents(case.folder, *besides))
+        why = f"the disk was full at file {refused}" if refused else "the estimator failed when it was done"
         case.require(not found, f"after {why}, {found}", "nothing is left")
 
 

@@ -71,7 +71,7 @@ def _fits(method: Callable[..., Any], positional: int, *offered: str) -> None:
     after=(2,),
     forms=(FORMAT,),
     page="writing-a-plugin.md#a-format",
-    hint="open files at os.path.join(directory, filename)",
+    hint="open files at os.path.join(directory, filename); give estimator= where it needs another model",
 )
 def writes_into_the_directory_that_it_is_given(case: ExporterCase) -> None:
     """It writes at least one file into the empty directory that it is given."""
