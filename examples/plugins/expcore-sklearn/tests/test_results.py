@@ -25,6 +25,8 @@ from sklearn.linear_model import SGDRegressor
 from sklearn.metrics import accuracy_score, f1_score, log_loss, r2_score
 from sklearn.neural_network import MLPRegressor
 
+from expcore.errors import InvalidInput
+
 # --- learning -----------------------------------------------------------------------------------------
 
 
@@ -111,6 +113,39 @@ def test_a_regressors_metrics_are_those_of_all_examples(tmp_path):
 def test_without_probabilities_the_loss_is_the_share_of_wrong_predictions(tmp_path):
     result = made(tmp_path, hinge).train(train_data, max_steps=30).evaluate(test_data)
     assert result["loss"] == pytest.approx(1 - result["accuracy"])
+
+
+class Watcher:
+    """Notes what it is told of an evaluation."""
+
+    def __init__(self):
+        self.told = []
+
+    def begin(self, run):
+        self.told.append(("begin", run.step, dict(run.metrics)))
+
+    def after_steps(self, run):
+        self.told.append(("after_steps", run.step, dict(run.metrics)))
+
+    def end(self, run):
+        self.told.append(("end", run.ending))
+
+    def failed(self, run, error):
+        self.told.append(("failed", type(error)))
+        raise KeyError("second")
+
+
+def test_hooks_of_an_evaluation_are_told_of_its_result_or_its_failure(tmp_path):
+    estimator = made(tmp_path).train(train_data, max_steps=3)
+    hook = Watcher()
+    result = dict(estimator.evaluate(test_data, hooks=[hook]))
+    del result["global_step"]
+    assert hook.told == [("begin", 3, {}), ("after_steps", 3, result), ("end", True)]
+    hook = Watcher()
+    with pytest.raises(InvalidInput) as told:
+        estimator.evaluate(list, hooks=[hook])
+    assert hook.told == [("begin", 3, {}), ("failed", InvalidInput)]
+    assert "failed() raised KeyError: 'second'" in told.value.__notes__[0]
 
 
 def test_an_evaluation_reads_at_most_its_steps(tmp_path):

@@ -143,6 +143,10 @@ def test_hooks_that_need_another_library_and_objects_that_are_none_are_refused(t
     with pytest.raises(InvalidHook):
         estimator.train(train_data, [object()], steps=1)
     assert estimator.latest_checkpoint() is None
+    estimator.train(train_data, steps=1)
+    for hook in (NeedsTensorflow(), object()):
+        with pytest.raises(InvalidHook):
+            estimator.evaluate(train_data, steps=1, hooks=[hook])
 
 
 def test_listeners_are_told_of_each_save_and_can_end_training(tmp_path):

@@ -26,13 +26,14 @@ from expcore.errors import (
     NotTrained,
     one_line,
 )
-from expcore.loop import SaveRhythm, TrainingLoop
+from expcore.loop import SaveRhythm, TrainingLoop, check_hooks
 from expcore.types import Clock, InputFn, Metrics, is_hook
 from expcore_sklearn import checkpoints
 from expcore_sklearn.checkpoints import State
 from expcore_sklearn.engine import Engine
 from expcore_sklearn.inputs import Batch, batches
 from expcore_sklearn.models import SUBJECT, Recipe, differing
+from expcore_sklearn.reading import Reading
 from expcore_sklearn.scores import Score, check_metrics, score
 
 _LOG = logging.getLogger(__name__)
@@ -110,6 +111,14 @@ class SklearnEstimator:
         """Whether it is a hook of expcore that needs no other library's model."""
         return is_hook(hook) and getattr(hook, "requires", None) is None
 
+    def _check_hooks(self, hooks: Sequence[Any]) -> None:
+        check_hooks(hooks)
+        for hook in hooks:
+            if not self.supports_hook(hook):
+                raise InvalidHook(
+                    f"hook {describe(hook)}: it needs {hook.requires}, which {SUBJECT} has not; leave it out"
+                )
+
     def train(
         self,
         input_fn: InputFn,
@@ -143,11 +152,7 @@ class SklearnEstimator:
             raise InvalidArgument(f"steps={steps} and max_steps={max_steps}: give only one of them")
         _positive("steps", steps)
         _positive("max_steps", max_steps)
-        for hook in hooks or ():
-            if is_hook(hook) and not self.supports_hook(hook):
-                raise InvalidHook(
-                    f"hook {describe(hook)}: it needs {hook.requires}, which {SUBJECT} has not; leave it out"
-                )
+        self._check_hooks(hooks or ())
         engine = self._engine or self._restored_engine()
         if max_steps is not None and engine.step >= max_steps:
             return self
@@ -246,20 +251,26 @@ class SklearnEstimator:
         Args:
             input_fn: as for ``train``.
             steps: batches at most, > 0; None: until the input ends.
-            hooks: not called.
+            hooks: given ``begin`` before and ``after_steps`` and ``end`` after the last batch, or ``failed``.
             checkpoint_path: the checkpoint; None: the latest.
             name: not used, as no summaries are written.
 
         Raises:
             InvalidArgument: ``steps`` is not a whole number > 0.
+            InvalidHook: as for ``train``.
             NotTrained: there is no checkpoint yet.
             CheckpointCorrupt, ModelMismatch: as for ``train``.
             InvalidInput: the input is empty, cannot be used, or does not fit the model.
         """
         _positive("steps", steps)
+        self._check_hooks(hooks or ())
         model, state = self._read(checkpoint_path)
-        read = islice(batches(input_fn, self._batch_size), steps)
-        return {**score(model, self._recipe.kind, read, self._scores), "global_step": state.step}
+        reading = Reading(state.step, model, self.model_dir, hooks or (), self._clock)
+        with reading.told():
+            read = islice(batches(input_fn, self._batch_size), steps)
+            metrics = score(model, self._recipe.kind, read, self._scores)
+            reading.result(metrics)
+        return {**metrics, "global_step": state.step}
 
     def predict(self, input_fn: InputFn, checkpoint_path: str | None = None) -> Iterator[Any]:
         """Yields one prediction an example.
