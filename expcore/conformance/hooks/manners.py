@@ -67,14 +67,17 @@ def leaves_nothing_open(case: HookCase) -> None:
     if not os.path.isdir("/proc/self/fd"):
         case.skip("open files can be counted on Linux only")
     case.train(case.watch(), folder="first")  # what a process opens only once is open now
-    for others, folder in (((), "end"), ((At(STEPS // 2, fail),), "failure")):
+    for others, name in (((), "end"), ((At(STEPS // 2, fail),), "failure")):
+        case.train(*others, folder=f"without_{name}")
+        own = open_files(case.folder / f"without_{name}")  # of an estimator that keeps some open
         threads = set(threading.enumerate())
         hook = case.watch()
-        case.train(hook, *others, folder=folder)
-        files = open_files(case.folder)
-        case.require(not files, f"after the {folder} these are open: {', '.join(files)}", "none")
+        case.train(hook, *others, folder=name)
+        files = open_files(case.folder / name)
+        more = f"after the {name} these are open: {', '.join(files)}"
+        case.require(len(files) <= len(own), more, f"as without it: {', '.join(own) or 'none'}")
         names = [thread.name for thread in set(threading.enumerate()) - threads]
-        case.require(not names, f"after the {folder} these threads run: {', '.join(names)}", "none")
+        case.require(not names, f"after the {name} these threads run: {', '.join(names)}", "none")
 
 
 @clauses.must(22, after=WHOLE, hint="change nothing that belongs to the process; signals are the run's")
