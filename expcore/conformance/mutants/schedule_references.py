@@ -29,7 +29,7 @@ class InParts:
             last = experiment.latest_checkpoint()
             if last is None:
                 return None
-            final = not made or self.left(experiment, steps) == 0
+            final = not made or self.left(experiment, steps) <= 0
             result = self.evaluate(experiment, last)
             self.export(experiment, result, last, final)
         if last is not None and not final:
@@ -52,11 +52,8 @@ class InParts:
 
     def left(self, experiment: Any, steps: int) -> int:
         """Steps of the next part."""
-        return (
-            steps
-            if experiment.train_steps is None
-            else min(steps, experiment.train_steps - self.step(experiment))
-        )
+        until = experiment.train_steps
+        return steps if until is None else min(steps, until - self.step(experiment))
 
     def step(self, experiment: Any) -> int:
         """Steps that were made."""

@@ -65,9 +65,7 @@ class _ListsCheckpoints(InParts):
 class _NamesItsEvaluations(InParts):
     def evaluate(self, experiment: Any, last: Checkpoint) -> Any:
         recorded = experiment.history.evaluated(last, "eval", "mine")
-        return (
-            experiment.evaluate_pass(last.path, name="mine") if recorded is None else dict(recorded.metrics)
-        )
+        return dict(recorded.metrics) if recorded else experiment.evaluate_pass(last.path, name="mine")
 
 
 class _LeaksHooks(InParts):
@@ -141,10 +139,15 @@ class _TrainsBeside(InParts):
             experiment.estimator.train(experiment.train_input_fn, steps=n)
         return n
 
+    def step(self, experiment: Any) -> int:
+        latest = experiment.latest_checkpoint()
+        recorded = experiment.history.evaluated(latest) if latest is not None else None
+        return recorded.step if recorded is not None else super().step(experiment)
+
 
 class _EvaluatesBeside(InParts):
     def evaluate(self, experiment: Any, last: Checkpoint) -> Any:
-        estimator, result = experiment.estimator, {}
+        estimator, result = experiment.estimator, dict[str, Any]()
         for data in experiment.eval_sets.values():
             result |= estimator.evaluate(data, experiment.eval_steps, checkpoint_path=last.path)
         return result
@@ -169,7 +172,9 @@ class _OneStepAtLeast(InParts):
 
 class _EvaluatesAgainAtTheEnd(InParts):
     def export(self, experiment: Any, result: Any, last: Checkpoint, final: bool) -> None:
-        super().export(experiment, experiment.evaluate_pass(last.path) if final else result, last, final)
+        if self.left(experiment, 1) == 0:
+            result = experiment.evaluate_pass(last.path)
+        super().export(experiment, result, last, final)
 
 
 class _LeavesTheLastOneOut(InParts):

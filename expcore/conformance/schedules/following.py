@@ -13,7 +13,7 @@ from expcore.conformance.schedules.running import clauses
 
 PREDICATES = "writing-a-plugin.md#a-predicate"
 
-LATER = TOTAL + 2 * EVERY
+LATER = 2 * TOTAL
 """``train_steps`` of an experiment whose directory has a training up to ``TOTAL``: there is more to do."""
 
 CUT_AT_SECS, END_AT_SECS = 100.0, 300.0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -187,21 +188,21 @@ def waits_by_the_experiments_clock(case: ScheduleCase) -> None:
 def _sleeps(component: Any) -> Iterator[list[float]]:
     """What is slept for real in this block; nobody really sleeps.
 
-    ``from time import sleep`` gave the schedule's module a name of its own for it.
+    ``from time import sleep`` gave a module of the component's package a name of its own for it.
     """
     slept: list[float] = []
     original = time.sleep
-    own = getattr(component, "__globals__", None) or getattr(type(component).__call__, "__globals__", {})
-    bound = [(own, name) for name, value in own.items() if value is original]
-    places: list[tuple[dict[str, Any], str]] = [(_dict(time), "sleep"), *bound]
-    for namespace, name in places:
-        namespace[name] = slept.append
+    module = getattr(component, "__module__", None) or type(component).__module__
+    top = module.partition(".")[0]
+    loaded = [m for name, m in list(sys.modules.items()) if name.partition(".")[0] == top]
+    own = [vars(m) for m in loaded if isinstance(m, ModuleType)]
+    places = [(found, name) for found in own for name, value in found.items() if value is original]
+    for found, name in places:
+        found[name] = slept.append
+    time.sleep = slept.append  # type: ignore[assignment]
     try:
         yield slept
     finally:
-        for namespace, name in places:
-            namespace[name] = original
-
-
-def _dict(module: ModuleType) -> dict[str, Any]:
-    return vars(module)
+        time.sleep = original
+        for found, name in places:
+            found[name] = original

@@ -14,8 +14,8 @@ from expcore.testing.numpy_estimator import NumpyEstimator, read_checkpoint
 PATIENCE_SECS = 1800.0
 """By the virtual clock; whoever waits longer waits for ever."""
 
-MAX_CALLS = 20_000
-"""So many questions to the estimator, and a schedule turns in circles."""
+MAX_QUESTIONS, MAX_CALLS = 20_000, 100
+"""So many questions for the newest checkpoint, or calls besides, and a schedule turns in circles."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,12 @@ class Watched(NumpyEstimator):
         self.steps = 0
         self.hook_counts: list[int] = []
         self.looks: list[Look] = []
-        self._calls = 0
+        self._questions = self._calls = 0
+
+    def _called(self) -> None:
+        self._calls += 1
+        if self._calls > MAX_CALLS:
+            raise Runaway(f"it trained and evaluated {MAX_CALLS} times without coming to an end")
 
     @property
     def step(self) -> int:
@@ -57,9 +62,9 @@ class Watched(NumpyEstimator):
 
     def latest_checkpoint(self) -> str | None:
         """Returns the newest one; ends a schedule that asks again and again without waiting."""
-        self._calls += 1
-        if self._calls > MAX_CALLS:
-            raise Runaway(f"it asked {MAX_CALLS} times for the newest checkpoint without coming to an end")
+        self._questions += 1
+        if self._questions > MAX_QUESTIONS:
+            raise Runaway(f"it asked {MAX_QUESTIONS} times for the newest checkpoint and did not end")
         return super().latest_checkpoint()
 
     def train(
@@ -71,6 +76,7 @@ class Watched(NumpyEstimator):
         saving_listeners: Sequence[Any] | None = None,
     ) -> NumpyEstimator:
         """Trains."""
+        self._called()
         self.hook_counts.append(len(hooks or ()))
         before = self.step
         try:
@@ -87,6 +93,7 @@ class Watched(NumpyEstimator):
         name: str | None = None,
     ) -> Any:
         """Evaluates."""
+        self._called()
         metrics = super().evaluate(input_fn, steps, hooks, checkpoint_path, name)
         path = checkpoint_path or super().latest_checkpoint() or ""
         self.looks.append(Look(path, name, input_fn, dict(metrics)))
