@@ -39,7 +39,7 @@ class Counting:
 
 
 class Remembering:
-    """Keeps the steps that it has seen, so that it answers alike when asked twice, but not after a restart."""
+    """Keeps the steps that it has seen, so that it answers alike when asked twice, not after a restart."""
 
     def __init__(self) -> None:
         self.steps: set[int] = set()
@@ -105,6 +105,10 @@ def _sets_the_environment(eval_result: Any) -> bool:
     return True
 
 
+def _looks_at_the_checkpoint(eval_result: Any, checkpoint_path: Any) -> bool:
+    return not eval_result or not os.path.isdir(checkpoint_path)
+
+
 def _made(make: Callable[..., Any]) -> Sample:
     return Sample(factory=make)
 
@@ -114,7 +118,7 @@ def _of(function: Callable[..., Any]) -> Sample:
 
 
 PROOF = Proof(
-    references={"until_loss": Sample(UntilLoss()), "a function": _of(lambda eval_result: True)},
+    references={"until_loss": Sample(UntilLoss()), "a function": _of(lambda _: True)},
     mutants=(
         Mutant("PRE-001", "is a number", _made(lambda: 3)),
         Mutant("PRE-001", "is a class", _made(lambda: UntilLoss)),
@@ -132,5 +136,6 @@ PROOF = Proof(
         Mutant("PRE-012", "converts to an int", _of(_rounds)),
         Mutant("PRE-013", "writes a file", _of(_writes)),
         Mutant("PRE-013", "sets a variable of the environment", _of(_sets_the_environment)),
+        Mutant("PRE-014", "needs a checkpoint", _of(_looks_at_the_checkpoint)),
     ),
 )

@@ -23,7 +23,7 @@ def can_be_made_and_called(case: PredicateCase) -> None:
 
 @clauses.must(2, after=(1,), hint="take (eval_result), and of checkpoint_path and history what is needed")
 def takes_what_a_schedule_gives(case: PredicateCase) -> None:
-    """It takes the result as its first argument, and needs nothing but ``checkpoint_path`` and ``history``."""
+    """It takes the result as its first argument, and needs but ``checkpoint_path`` and ``history``."""
     predicate = case.make()
     missing = case.required(predicate)
     case.require(not missing, f"it needs {', '.join(missing)}, which no schedule gives")
@@ -59,9 +59,7 @@ def answers_after_every_evaluation(case: PredicateCase) -> None:
             case.verdict(predicate, moment)
 
 
-@clauses.must(
-    6, after=(3, 4, 5), hint="return True or False; a path without return gives None, which would stop"
-)
+@clauses.must(6, after=(3, 4, 5), hint="return True or False; a path without return gives None")
 def answers_with_a_truth_value(case: PredicateCase) -> None:
     """Its answer is True or False, never None or something else that is only taken for one."""
     predicate = case.make()
@@ -120,9 +118,7 @@ def takes_any_mapping(case: PredicateCase) -> None:
         case.require(found == wanted, f"{found} for a read-only mapping, {wanted} for a dict")
 
 
-@clauses.must(
-    11, after=(3, 4, 5), hint="use float(value) where a number is needed, no isinstance(value, float)"
-)
+@clauses.must(11, after=(3, 4, 5), hint="use float(value) where a number is needed, not isinstance")
 def takes_numpy_numbers(case: PredicateCase) -> None:
     """It takes metrics that are NumPy numbers, and answers as for Python's.
 
@@ -133,16 +129,14 @@ def takes_numpy_numbers(case: PredicateCase) -> None:
     for moment in case.moments():
         if not moment.eval_result:
             continue
-        numbers = {name: np.float64(value) for name, value in moment.eval_result.items()}
+        numbers: dict[str, object] = {name: np.float64(value) for name, value in moment.eval_result.items()}
         numbers["global_step"] = np.int64(moment.eval_result["global_step"])
         wanted = case.verdict(case.make(), moment)
         found = case.verdict(case.make(), replace(moment, eval_result=numbers))
         case.require(found == wanted, f"{found} for NumPy's numbers, {wanted} for Python's")
 
 
-@clauses.must(
-    12, after=(3, 4, 5), hint="compare so that NaN is never better, and do not convert it to an int"
-)
+@clauses.must(12, after=(3, 4, 5), hint="compare so that NaN is never better; convert no metric to an int")
 def answers_when_a_metric_is_nan(case: PredicateCase) -> None:
     """It answers when metrics are NaN or infinite, as after a training that diverged."""
     for moment in case.moments():
@@ -152,11 +146,9 @@ def answers_when_a_metric_is_nan(case: PredicateCase) -> None:
                 case.verdict(case.make(), replace(moment, eval_result=spoilt))
 
 
-@clauses.must(
-    13, after=(3, 4, 5), hint="a predicate is asked at any time and by several processes: only read"
-)
+@clauses.must(13, after=(3, 4, 5), hint="a predicate is asked at any time, by several processes: only read")
 def has_no_side_effects(case: PredicateCase) -> None:
-    """It writes no file into the working or the model directory, and leaves the environment as it is."""
+    """It writes no file below the working and the model directory, and leaves the environment alone."""
     moments = case.moments()
     work = case.folder / "work"
     work.mkdir()
@@ -173,3 +165,13 @@ def has_no_side_effects(case: PredicateCase) -> None:
         after == before, f"files written or changed: {sorted(set(after.items()) ^ set(before.items()))}"
     )
     case.require(dict(os.environ) == environ, "it changed the environment")
+
+
+@clauses.must(14, after=(3, 4, 5), hint="where checkpoint_path is None decide from the result")
+def answers_without_a_checkpoint(case: PredicateCase) -> None:
+    """It answers where a result comes without a checkpoint: ``checkpoint_path`` is None.
+
+    Some estimators do not tell their checkpoints.
+    """
+    for moment in case.moments():
+        case.verdict(case.make(), replace(moment, checkpoint_path=None))
