@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -137,6 +138,46 @@ def test_what_it_needs_is_in_the_test_extra_of_expcore_and_installed(environment
     )
     assert checked.stdout, checked.stderr  # what else is installed beside it may well be at odds
     assert [line for line in checked.stdout.splitlines() if line.startswith(name)] == []
+
+
+@each
+def test_its_readme_has_every_parameter_of_its_component(environment, name):
+    kind, component = EXAMPLES[name]
+    program = (
+        "import inspect, json\nfrom expcore import default_host\n"
+        f"factory = default_host().load({kind!r}, {component!r})\n"
+        "print(json.dumps(list(inspect.signature(factory).parameters)))"
+    )
+    rows = re.findall(r"^\| ((?:`\w+`(?:, )?)+) \|", (FOLDER / name / "README.md").read_text(), re.MULTILINE)
+    told_of = {parameter for row in rows for parameter in re.findall(r"`(\w+)`", row)}
+    assert set(json.loads(environment(name).python("-c", program))) <= told_of
+
+
+def readme_block(name, language):
+    """The first block of a language in a distribution's README."""
+    text = (FOLDER / name / "README.md").read_text()
+    return re.search(rf"^```{language}\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)[1]
+
+
+def test_the_study_of_the_readme_runs_and_again_does_nothing_more(environment):
+    env = environment("expcore-optuna")
+    (env.cwd / "study.py").write_text(readme_block("expcore-optuna", "python"))
+    first, again = env.python("study.py"), env.python("study.py")
+    assert first == again
+    assert "'rate'" in first
+    assert len(list((env.cwd / "runs").iterdir())) == 12
+
+
+def test_the_configuration_of_the_readme_trains_the_digits(environment):
+    env = environment("expcore-sklearn")
+    text = readme_block("expcore-sklearn", "yaml")
+    assert "train_steps: 2000" in text
+    (env.cwd / "digits.py").write_text(readme_block("expcore-sklearn", "python"))
+    (env.cwd / "digits.yaml").write_text(text.replace("train_steps: 2000", "train_steps: 200"))
+    options = ("--output-dir", "runs/digits", "--allow-imports")
+    done = told(env.bin / "expcore", "run", "digits.yaml", *options, cwd=env.cwd)
+    assert done.startswith("done; step 200: ")
+    assert "balanced_accuracy_score" in done
 
 
 @each
