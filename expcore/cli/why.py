@@ -24,8 +24,9 @@ _RULES = {
     "built-in": (5, "the built-in; no third party has the name"),
     "conflict": (None, "several third parties have the name, and nothing says which"),
     "blocked": (None, "all that provides it is switched off"),
+    "unknown": (None, "the distribution that is chosen does not provide it; chosen"),
 }
-"""Number, as in docs/writing-a-plugin.md, and text by ``Resolution.rule``."""
+"""Number, as in docs/plugins.md, and text by ``Resolution.rule``."""
 
 
 @click.command()
@@ -63,7 +64,7 @@ def _component(host: PluginHost, kind: str, name: str, use: Sequence[str]) -> di
     from expcore.host.resolution import ACTIVE, UNKNOWN
 
     found, sources = host.explain(kind, name), Sources()
-    if found.rule == UNKNOWN and found.error is not None:
+    if found.rule == UNKNOWN and found.choice is None and found.error is not None:
         raise found.error
     number, reason = _RULES[found.rule]
     label = f"{found.kind}/{found.name}"

@@ -540,3 +540,14 @@ def test_whatever_is_installed_there_is_an_answer_and_no_traceback(site, entries
         assert invoke("plugins", *args).exit_code in (0, 64), args
     assert invoke("plugins", "check", "expcore-evil").exit_code in (0, 1, 64)
     assert invoke("doctor").exit_code in (0, 1)
+
+
+def test_why_explains_a_choice_that_nobody_provides(site):
+    exporter(site)
+    result = invoke("plugins", "why", "exporters/best", "--use", "exporters/best=expcore-nobody")
+    assert result.exit_code == 0
+    assert "exporters/best is nothing" in result.stdout
+    assert "does not provide it; chosen by --use." in " ".join(result.stdout.split())
+    assert "--use exporters/best=expcore" in result.stdout
+    asked = invoke("plugins", "why", "exporters/expcore-nobody:best")
+    assert asked.exit_code == 64
