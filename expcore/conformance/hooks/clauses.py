@@ -112,7 +112,7 @@ def _without(*packages: str) -> Iterator[None]:
         yield
     finally:
         for name in blocked:
-            del sys.modules[name]
+            sys.modules.pop(name, None)
         sys.modules.update(hidden)
 
 
