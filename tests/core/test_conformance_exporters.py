@@ -121,7 +121,7 @@ def models():
     yield SimpleNamespace(coef_=arrays[3], alpha=0.1), arrays[3]
 
 
-@pytest.mark.parametrize(("model", "array"), models())
+@pytest.mark.parametrize(("model", "array"), list(models()))
 def test_a_change_is_seen_in_models_of_any_library(model, array):
     estimator = SimpleNamespace(restored=lambda checkpoint_path=None: nullcontext(model))
     watch = Watch(estimator)

@@ -32,7 +32,9 @@ def exports_the_checkpoint_that_it_is_given(case: ExporterCase) -> None:
         found = case.put_all(component, trained, case.place())
     if not any(written.asked for written in found):  # it reads files itself, if it needs the model at all
         seen = [contents(written.place) for written in found]
-        case.require(len(found) < 2 or seen[0] != seen[1], "it wrote the same for two checkpoints and their results")
+        case.require(
+            len(found) < 2 or seen[0] != seen[1], "it wrote the same for two checkpoints and their results"
+        )
         return
     for written in found:
         wanted = os.path.realpath(trained.rounds[written.n].path)

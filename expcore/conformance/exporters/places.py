@@ -110,3 +110,17 @@ def takes_paths_relative_to_the_working_directory_of_now(case: ExporterCase) -> 
     )
     besides = contents(two, two / "exports" / "here").keys() - {"exports"} | contents(one).keys()
     case.require(not besides, f"given {place!r}, it also wrote {sorted(besides)}")
+
+
+@clauses.should(34, after=(5, 22), hint="mkdtemp and mkstemp give 0700 and 0600: use os.mkdir and open")
+def writes_what_others_may_read(case: ExporterCase) -> None:
+    """It writes what others may read, as far as the umask allows: a server is often another user."""
+    before = os.umask(0o022)
+    try:
+        place = case.put_all(case.make(), case.trained(), case.place())[0].place
+    finally:
+        os.umask(before)
+    for path in [place, *place.rglob("*")]:
+        mode, wanted = path.stat().st_mode & 0o777, 0o755 if path.is_dir() else 0o644
+        inside = path.relative_to(place)
+        case.require(mode & wanted == wanted, f"{str(inside)!r} has {mode:o} with umask 022", f"{wanted:o}")

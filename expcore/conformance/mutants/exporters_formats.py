@@ -129,8 +129,9 @@ def _cleans_up_after_success_only(
 ) -> None:
     place = tempfile.mkdtemp()
     Json.write(self, estimator, place, checkpoint_path)
-    shutil.copytree(place, directory, dirs_exist_ok=True)
-    shutil.rmtree(place)
+    for name in os.listdir(place):
+        shutil.move(os.path.join(place, name), directory)
+    os.rmdir(place)
 
 
 def _uses_a_shell(self: Json, estimator: Any, directory: str, checkpoint_path: Any = None) -> None:
@@ -152,6 +153,13 @@ class _KeepsTheWorkingDirectory(Json):
         self, estimator: Any, directory: str, checkpoint_path: Any = None, eval_result: Any = None
     ) -> None:
         super().write(estimator, os.path.join(self.cwd, directory), checkpoint_path)
+
+
+def _moves_what_mkstemp_made(self: Json, model: Any, directory: str) -> None:
+    Json.save(self, model, directory)
+    handle, path = tempfile.mkstemp()
+    os.close(handle)
+    shutil.move(path, os.path.join(directory, "index"))
 
 
 def _rounds(self: Json, model: Any, directory: str) -> None:
@@ -233,4 +241,5 @@ MUTANTS = (
     Mutant("EXP-019", "needs a result", _format(_tells_the_loss)),
     Mutant("EXP-020", "lists its files by whole paths", _saving(_lists_its_files, capabilities=())),
     Mutant("EXP-021", "writes the time", _saving(_stamps)),
+    Mutant("EXP-034", "moves what mkstemp made", _saving(_moves_what_mkstemp_made)),
 )

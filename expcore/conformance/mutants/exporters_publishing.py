@@ -6,6 +6,7 @@ import errno
 import shutil
 import tempfile
 import time
+import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -42,7 +43,8 @@ class Careful:
     @contextmanager
     def temporary(self, base: Path) -> Iterator[Path]:
         """A directory beside the versions, which is gone in the end."""
-        place = Path(tempfile.mkdtemp(prefix=".tmp-", dir=base))
+        place = base / f".tmp-{uuid.uuid4().hex}"
+        place.mkdir()
         try:
             yield place
         finally:
@@ -123,7 +125,18 @@ def _leaves_one(base: Path, written: str) -> str:
 
 @contextmanager
 def _not_removed(self: Careful, base: Path) -> Iterator[Path]:
-    yield Path(tempfile.mkdtemp(prefix=".tmp-", dir=base))
+    place = base / f".tmp-{uuid.uuid4().hex}"
+    place.mkdir()
+    yield place
+
+
+@contextmanager
+def _private(self: Careful, base: Path) -> Iterator[Path]:
+    place = Path(tempfile.mkdtemp(prefix=".tmp-", dir=base))
+    try:
+        yield place
+    finally:
+        shutil.rmtree(place, ignore_errors=True)
 
 
 @contextmanager
@@ -214,4 +227,5 @@ MUTANTS = (
     Mutant("EXP-025", "deletes what others wrote", _exporter(export=_export(after=_deletes_the_oldest))),
     Mutant("EXP-026", "chooses its version first", Sample(factory=_ChoosesFirst)),
     Mutant("EXP-026", "has one temporary place for all", _exporter(temporary=_shared)),
+    Mutant("EXP-034", "renames what mkdtemp made", _exporter(temporary=_private)),
 )
