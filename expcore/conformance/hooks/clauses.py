@@ -136,7 +136,7 @@ def takes_a_run_without_a_step(case: HookCase) -> None:
     case.train(At(0, stop), case.watch(), doing="a run that was asked to end before its first step")
 
 
-@clauses.must(10, after=WHOLE, hint="run.until is None where the end is not known")
+@clauses.must(10, after=WHOLE, hint="do without run.until where it is None")
 def takes_a_run_without_a_known_end(case: HookCase) -> None:
     """It takes a run whose end is not known: ``run.until`` is None."""
     case.train(At(STEPS, stop), case.watch(), steps=None, doing="a run without a limit")
