@@ -6,22 +6,19 @@ import os
 import signal
 import socket
 from collections.abc import Iterator, Sequence
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
-
-import importlib_metadata
 
 from expcore.calling import parameters
 from expcore.cluster import ClusterTask, RunConfig, parse_tf_config
 from expcore.conformance.case import Case, Sample
 from expcore.conformance.clause import NotApplicable, Runaway, Violation
+from expcore.conformance.schedules.host import trial_host
 from expcore.conformance.schedules.watched import Bare, Data, Script, Shelf, Watched
 from expcore.conformance.setting import endless_data, linear_data, quiet_host
 from expcore.errors import NotTrained, one_line
 from expcore.events import LogReader
 from expcore.experiment import Experiment
-from expcore.testing import PluginSandbox
 
 TOTAL = 10
 """The experiments' ``train_steps``."""
@@ -79,7 +76,6 @@ class Trial:
         self.component = given.pop("component", None) or case.make()
         config = case.config(folder, **given.pop("config", {}))
         self.estimator = Watched(str(config.model_dir), config, self.clock)
-        sandbox = PluginSandbox(builtins=True, disable=_observers()).add("schedules", NAME, self.component)
         wanted = {
             "train_input_fn": self.train_data,
             "eval_input_fn": self.eval_data,
@@ -89,7 +85,7 @@ class Trial:
             "train_steps_per_iteration": EVERY,
             "eval_delay_secs": DELAY_SECS,
             "export_strategies": self.shelf,
-            "plugins": sandbox.host,
+            "plugins": trial_host(NAME, self.component),
             "clock": self.clock,
         }
         bare = given.pop("bare", False)
@@ -252,13 +248,6 @@ class _Fails:
 def predicate_options(component: Any) -> list[str]:
     """Returns the names of a schedule's options that take a predicate."""
     return [name for name in parameters(component) if name.endswith(_PREDICATE)]
-
-
-@lru_cache(maxsize=1)
-def _observers() -> tuple[str, ...]:
-    """The observers that are built in; a schedule may be made of other schedules, but is watched alone."""
-    points = importlib_metadata.distribution("expcore").entry_points
-    return tuple(f"plugins/{p.name}" for p in points if p.group == "expcore.plugins")
 
 
 def _task() -> Any:
