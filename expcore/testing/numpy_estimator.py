@@ -273,7 +273,7 @@ class NumpyEstimator:
     def _restore(self) -> _Engine:
         """Returns an engine that goes on from the newest checkpoint that can be read."""
         engine, failures = _Engine(self), []
-        paths = self.checkpoints()
+        paths = self._paths()
         for path in reversed(paths):
             try:
                 engine.restore(path)
@@ -293,11 +293,14 @@ class NumpyEstimator:
 
     def checkpoints(self) -> list[str]:
         """Returns the paths of the checkpoints, oldest first."""
+        return self._paths()
+
+    def _paths(self) -> list[str]:
         return checkpoints(self.model_dir)
 
     def latest_checkpoint(self) -> str | None:
         """Returns the newest checkpoint's path; None without one."""
-        found = self.checkpoints()
+        found = self._paths()
         return found[-1] if found else None
 
     def _model_of(self, checkpoint_path: str | None) -> tuple[LinearModel, int]:

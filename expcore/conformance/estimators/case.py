@@ -113,7 +113,8 @@ class EstimatorCase(Case):
 
     def require_step(self, estimator: Any, wanted: int, after: str) -> None:
         """Ends the clause where the latest checkpoint has another step; ``after`` says what was done."""
-        found = self.step(estimator)
+        with self.no_error(f"after {after}, evaluating", f"a checkpoint of step {wanted}"):
+            found = self.step(estimator)
         hint = "; or the training data end before that" if found < wanted else ""
         self.require(found == wanted, f"after {after} it is at step {found}{hint}", f"step {wanted}")
 

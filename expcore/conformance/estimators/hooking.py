@@ -125,7 +125,7 @@ def stops_where_a_hook_asks(case: EstimatorCase) -> None:
 
 
 @clauses.must(
-    44, after=(42,), forms=FORMS, page=PAGE, hint="save once after all hooks' after_steps of a stop"
+    44, after=(17, 21, 42), forms=FORMS, page=PAGE, hint="save once after all hooks' after_steps of a stop"
 )
 def saves_where_a_hook_asks(case: EstimatorCase) -> None:
     """It makes one checkpoint where a hook calls ``run.request_save``, and tells hooks its path."""

@@ -30,7 +30,7 @@ def works_in_a_directory_of_any_name(case: EstimatorCase) -> None:
 
 @clauses.must(
     34,
-    after=(25,),
+    after=(25, 26),
     page="concepts.md#the-model-directory",
     hint="store paths relative to the directory, or find checkpoints by the names of their files",
 )
@@ -96,7 +96,7 @@ def says_that_a_checkpoint_is_corrupt(case: EstimatorCase) -> None:
 
 
 @clauses.must(
-    38, after=(25,), hint="raise CheckpointCorrupt where there are checkpoints but none can be read"
+    38, after=(25, 26), hint="raise CheckpointCorrupt where there are checkpoints but none can be read"
 )
 def never_begins_anew_over_damage(case: EstimatorCase) -> None:
     """It refuses to train where none of its checkpoints can be read, and does not begin at step 0."""
@@ -110,7 +110,7 @@ def never_begins_anew_over_damage(case: EstimatorCase) -> None:
 
 @clauses.should(
     39,
-    after=(38,),
+    after=(17, 38),
     page="concepts.md#going-on-after-a-stop",
     hint="where the newest cannot be read, restore the one before, and say so in the log",
 )

@@ -11,7 +11,9 @@ from expcore.conformance.estimators.clauses import clauses
 from expcore.conformance.estimators.resuming import HALT
 
 
-@clauses.must(51, after=(17,), forms=("checkpoints",), hint="sort by step or by time of saving, oldest first")
+@clauses.must(
+    51, after=(9, 17, 21), forms=("checkpoints",), hint="sort by step or by time of saving, oldest first"
+)
 def lists_its_checkpoints(case: EstimatorCase) -> None:
     """It lists the path of every checkpoint by ``checkpoints()``, oldest first; none before training."""
     estimator = case.estimator()
@@ -105,7 +107,7 @@ def restored_leaves_no_trace(case: EstimatorCase) -> None:
     """It makes the same steps after ``restored`` as without, whatever happened inside."""
     results = []
     for looks in (False, True):
-        estimator = case.estimator(f"restored {looks}")
+        estimator = case.estimator(f"restored-{looks}")
         older, _ = case.two_checkpoints(estimator)
         if looks:
             case.raised(partial(_restored_and_failed, estimator, older), RuntimeError)
@@ -122,7 +124,9 @@ def _restored_and_failed(estimator: Any, path: str) -> None:
 COPY = ("with_model_dir",)
 
 
-@clauses.must(56, after=(8,), forms=COPY, hint="make another estimator with the same settings, but model_dir")
+@clauses.must(
+    56, after=(4, 8, 26), forms=COPY, hint="make another estimator with the same settings, but model_dir"
+)
 def can_be_copied(case: EstimatorCase) -> None:
     """It gives another one by ``with_model_dir``, in that directory, without checkpoint, that can train.
 
@@ -150,7 +154,7 @@ def a_copy_shares_no_variable(case: EstimatorCase) -> None:
     """It shares no variable with a copy that ``with_model_dir`` made."""
     results = []
     for copied in (False, True):
-        estimator = case.estimator(f"copied {copied}")
+        estimator = case.estimator(f"copied-{copied}")
         case.train(estimator, steps=HALT)
         if copied:
             case.train(estimator.with_model_dir(str(case.folder / "copy")), steps=2)
