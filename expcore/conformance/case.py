@@ -36,6 +36,8 @@ class Sample:
         eval_input_fn: the evaluation data, likewise; None: the training data.
         options: schedules: keyword options to run it with.
         config: schedules: attributes of the RunConfig of the experiment that it is run in.
+        needs: what has to be there to try it at all, such as "tensorflow"; where it is not, nothing is tried,
+            which proves nothing, and the report says so.
         capabilities: what the component can do besides; None: what its own ``capabilities`` says.
         expected_failures: reason by clause id; such a clause has to fail.
     """
@@ -47,6 +49,7 @@ class Sample:
     eval_input_fn: Callable[[], Any] | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
     config: Mapping[str, Any] = field(default_factory=dict)
+    needs: Collection[str] = ()
     capabilities: Collection[str] | None = None
     expected_failures: Mapping[str, str] = field(default_factory=dict)
 

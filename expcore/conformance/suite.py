@@ -107,7 +107,7 @@ class Suite:
         return self._results[own]
 
     def _try(self, clause: Clause) -> Result:
-        missing = [need for need in clause.needs if not available(need)]
+        missing = [need for need in (*self.sample.needs, *clause.needs) if not available(need)]
         if missing:
             return self._told(clause, SKIPPED, f"it needs {' and '.join(missing)}, which is not here")
         applicable = {c.id for c in self.clauses}

@@ -10,7 +10,9 @@ from expcore.conformance.setting import linear_data
 
 def keras() -> Sample:
     """A regression with dropout, a metric and momentum, so that going on exactly is not easy."""
-    return Sample(factory=_estimator, train_input_fn=_shuffled, eval_input_fn=linear_data)
+    return Sample(
+        factory=_estimator, train_input_fn=_shuffled, eval_input_fn=linear_data, needs=("tensorflow",)
+    )
 
 
 def _estimator(model_dir: str, config: Any) -> Any:

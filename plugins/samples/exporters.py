@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Callable
 from typing import Any
 
 from expcore.conformance import Sample
@@ -17,17 +18,27 @@ from expcore_plugins.exporters.steps import Steps
 
 def saved_model() -> Sample:
     """As it is by default."""
-    return Sample(factory=SavedModel, estimator=_keras, train_input_fn=_batches, eval_input_fn=linear_data)
+    return _of_keras(SavedModel)
 
 
 def keras_archive() -> Sample:
     """As it is by default."""
-    return Sample(factory=KerasArchive, estimator=_keras, train_input_fn=_batches, eval_input_fn=linear_data)
+    return _of_keras(KerasArchive)
 
 
 def litert() -> Sample:
     """As it is by default."""
-    return Sample(factory=LiteRT, estimator=_keras, train_input_fn=_batches, eval_input_fn=linear_data)
+    return _of_keras(LiteRT)
+
+
+def _of_keras(factory: Callable[[], Format]) -> Sample:
+    return Sample(
+        factory=factory,
+        estimator=_keras,
+        train_input_fn=_batches,
+        eval_input_fn=linear_data,
+        needs=("tensorflow",),
+    )
 
 
 def steps() -> Sample:

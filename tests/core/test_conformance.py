@@ -213,6 +213,14 @@ def test_a_choice_of_clauses_has_no_floor_but_one():
         report(only=["THG-040"])
 
 
+def test_a_sample_that_needs_what_is_not_here_proves_nothing_and_says_why():
+    found = report(needs=("no_such_library",))
+    assert set(statuses(found).values()) == {"skipped"}
+    assert "it needs no_such_library, which is not here" in found.results[0].message
+    assert not found.ok
+    assert tried == []
+
+
 # --- messages ---------------------------------------------------------------------------------------------
 
 

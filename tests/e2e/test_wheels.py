@@ -252,6 +252,12 @@ def test_plugins_list_shows_the_strangers_with_distribution_and_version(env):
     )
 
 
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_an_installed_example_keeps_every_promise_of_its_kind(env, name):
+    stdout, _ = env.expcore("conformance", name, "--fail-on", "should")
+    assert re.search(rf"^ok .*\({name} .*\): ran \d+ of \d+ clauses", stdout)
+
+
 # --- a schedule replaced ------------------------------------------------------------------------------
 
 REPLACED = (
