@@ -60,7 +60,7 @@ class EstimatorCase(Case):
             return self._copy(path, config)
         if not names(factory, "config") and config:
             raise NotApplicable(f"it needs another RunConfig ({', '.join(config)}); {_FACTORY}")
-        if names(factory, "model_dir") or names(factory, "config"):
+        if self.placed:
             settings = RunConfig(model_dir=path, **{"random_seed": 1, **config})
             return call_naming(factory, model_dir=path, config=settings)
         return self._in_its_own(factory, path)
@@ -85,9 +85,11 @@ class EstimatorCase(Case):
 
     @property
     def placed(self) -> bool:
-        """Whether the factory is told the directory, so that one can be chosen."""
+        """Whether a directory can be chosen: the factory is told it, or the object can be copied there."""
         factory = self._factory
-        return factory is not None and (names(factory, "model_dir") or names(factory, "config"))
+        if factory is None:
+            return callable(getattr(self.sample.component, "with_model_dir", None))
+        return names(factory, "model_dir") or names(factory, "config")
 
     @property
     def train_data(self) -> Callable[[], Any]:
