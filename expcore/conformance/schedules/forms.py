@@ -19,11 +19,11 @@ from expcore.errors import ServerUnavailable
 def forms(component: Any, case: ScheduleCase | None = None) -> frozenset[str]:
     """Returns what a schedule is, by the rules below; it is run twice for it.
 
-    "runs": it can be tried here. "asks": it has an option for a predicate. "serves": it says so; "listens":
-    and may do so here. "trains", "evaluates", "exports": it did, in the model directory. "reads training
-    data", "reads evaluation data": it asked for them, wherever it worked. "waits": the time went on.
-    "completes": it trained up to ``train_steps``. "follows": it waits for ever in an empty directory, and
-    returns beside a finished training.
+    "runs": it can be tried here. "asks": it has an option for a predicate. "serves": it says so. "trains",
+    "evaluates", "exports": it did, in the model directory. "reads training data", "reads evaluation data":
+    it asked for them, wherever it worked. "waits": the time went on. "completes": it trained up to
+    ``train_steps``. "follows": it waits for ever in an empty directory, and returns beside a finished
+    training.
     """
     if case is None or not callable(component):
         return frozenset({"runs"})
@@ -33,7 +33,7 @@ def forms(component: Any, case: ScheduleCase | None = None) -> frozenset[str]:
     trials = {place: case.trial(place).run() for place in (EMPTY, FINISHED)}
     if case.serves and any(isinstance(t.error, ServerUnavailable) for t in trials.values()):
         return frozenset(found - {"asks"})  # it is not allowed here
-    found |= {"runs", "listens"} if case.serves else {"runs"}
+    found.add("runs")
     for trial in trials.values():
         found |= _seen(trial)
     empty, finished = trials[EMPTY], trials[FINISHED]

@@ -110,7 +110,7 @@ def evaluates_the_newest_checkpoint(case: ScheduleCase) -> None:
     hint="ask experiment.history.evaluated(checkpoint) before evaluating",
 )
 def does_nothing_again(case: ScheduleCase) -> None:
-    """Run once more after its end, it makes no step and no evaluation that was made."""
+    """It makes no step and no evaluation again when it is run once more after its end."""
     first = next(iter(case.ended()))
     again = case.trial(first.place, first.folder).run()
     case.require(again.returned, f"run once more {again.told}", "it returns")

@@ -35,7 +35,7 @@ def takes_the_experiment_first(case: ScheduleCase) -> None:
     case.require(not alone, f"{', '.join(alone)} cannot be given by keyword")
 
 
-@clauses.should(2, after=(1,), hint="give every option a default", page="schedules.md")
+@clauses.should(2, after=(1,), hint="give every option a default")
 def needs_no_option(case: ScheduleCase) -> None:
     """It has a default for every option, so that it can be run by its name alone."""
     found = list(parameters(case.make()).values())[1:]

@@ -78,7 +78,7 @@ def _raises(error: BaseException) -> Callable[..., None]:
     hint="catch neither BaseException nor SystemExit nor KeyboardInterrupt",
 )
 def ends_by_a_signal(case: ScheduleCase) -> None:
-    """A signal ends it with ``StoppedBySignal`` whatever it does, and Ctrl-C is not swallowed."""
+    """It ends with ``StoppedBySignal`` when a signal comes, whatever it does, and swallows no Ctrl-C."""
     for place in PLACES:
         for act in (_interrupt, _press):
             trial = case.trial(place)
@@ -115,7 +115,7 @@ def _require_stopped(
     24, after=(10, 23), forms=("waits",), page=SIGNALS, hint="use experiment.wait, not experiment.clock.sleep"
 )
 def ends_its_wait_by_a_signal(case: ScheduleCase) -> None:
-    """A signal ends its waiting at once."""
+    """It stops waiting at once when a signal comes."""
     for place in PLACES:
         trial = case.trial(place)
         trial.clock.deeds[SIGNAL_AT_SECS] = partial(_interrupt, trial)
@@ -135,7 +135,7 @@ def ends_its_wait_by_a_signal(case: ScheduleCase) -> None:
     hint="decide from experiment.history and the newest checkpoint alone, and go on from there",
 )
 def comes_to_the_same_end_after_a_kill(case: ScheduleCase) -> None:
-    """Killed anywhere and started again, it comes to the same end as without.
+    """It comes to the same end when it is killed anywhere and started again.
 
     The model is the same, and its last checkpoint is evaluated where it would have been.
     """
