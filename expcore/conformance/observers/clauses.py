@@ -107,7 +107,7 @@ def takes_moments_alone(case: ObserverCase) -> None:
         case.require_no_error(watched, f"in {what}_pass() without a schedule")
 
 
-@clauses.must(8, after=WHOLE, hint="look for None first: in checkpoint, and in the step of a checkpoint or an end")
+@clauses.must(8, after=WHOLE, hint="checkpoint may be None, so may the step of one and of an end")
 def takes_what_is_not_known(case: ObserverCase) -> None:
     """It takes an estimator that has only what every one has: no checkpoint and no step need be known."""
     watched = case.watch()
