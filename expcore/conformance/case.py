@@ -32,8 +32,9 @@ class Sample:
         estimator: exporters and hooks: ``(model_dir) -> estimator`` that the component can work with; None: a
             NumPy estimator.
         train_input_fn: estimators, or with ``estimator``: the training data; None: linear data in NumPy,
-            64 examples of 3 features.
-        eval_input_fn: the evaluation data, likewise; None: the training data.
+            64 examples of 3 features. Those of an estimator are good for 12 steps at least, or endless.
+        eval_input_fn: the evaluation data, likewise; None: the training data. Those of an estimator end, and
+            have more than one batch.
         options: schedules: keyword options to run it with.
         config: schedules: attributes of the RunConfig of the experiment that it is run in.
         needs: what has to be there to try it at all, such as "tensorflow"; where it is not, nothing is tried,

@@ -23,7 +23,7 @@ from expcore.errors import (
     InvalidInput,
     NotTrained,
 )
-from expcore.loop import Advance, SaveRhythm, TrainingLoop
+from expcore.loop import Advance, SaveRhythm, TrainingLoop, TrainingRun
 from expcore.types import Clock, InputFn, Metrics, is_hook
 
 _LOG = logging.getLogger(__name__)
@@ -199,6 +199,26 @@ def _checked(batch: Any) -> tuple[np.ndarray, np.ndarray]:
     return x, y
 
 
+@contextmanager
+def _told(hooks: Sequence[Any], run: TrainingRun) -> Iterator[None]:
+    """Tells hooks of an evaluation: ``begin``, then ``after_steps`` and ``end`` once, or ``failed``."""
+
+    def tell(method: str, *args: Any) -> None:
+        for hook in hooks:
+            function = getattr(hook, method, None)
+            if callable(function):
+                function(run, *args)
+
+    try:
+        tell("begin")
+        yield
+        tell("after_steps")
+        tell("end")
+    except BaseException as error:
+        tell("failed", error)
+        raise
+
+
 class NumpyEstimator:
     """Linear or logistic regression by plain SGD, with JSON checkpoints; needs no TensorFlow.
 
@@ -320,8 +340,21 @@ class NumpyEstimator:
         checkpoint_path: str | None = None,
         name: str | None = None,
     ) -> Metrics:
-        """Returns loss (and accuracy of a logistic model) over at most ``steps`` batches."""
+        """Returns loss (and accuracy of a logistic model) over at most ``steps`` batches.
+
+        Hooks are given ``begin``, and ``after_steps`` and ``end`` once after the last batch, or ``failed``.
+        """
         model, step = self._model_of(checkpoint_path)
+        reading = _Engine(self)
+        reading.model, reading.step = model, step
+        run = TrainingRun(reading, None, self._clock)
+        with _told(list(hooks or ()), run):
+            metrics = self._measured(model, input_fn, steps)
+            run.made(Advance(1, False, lambda: metrics))
+            run.ending = True
+        return {**metrics, "global_step": step}
+
+    def _measured(self, model: LinearModel, input_fn: InputFn, steps: int | None) -> dict[str, float]:
         losses: list[float] = []
         right: list[bool] = []
         for x, y in islice(batches(input_fn), steps):
@@ -329,7 +362,7 @@ class NumpyEstimator:
             right.extend((model.predict(x) > 0.5) == (y > 0.5))
         if not losses:
             raise InvalidInput("the evaluation's input_fn gave no batch")
-        metrics: dict[str, Any] = {"loss": float(np.mean(losses)), "global_step": step}
+        metrics = {"loss": float(np.mean(losses))}
         if self.kind == "logistic":
             metrics["accuracy"] = float(np.mean(right))
         return metrics

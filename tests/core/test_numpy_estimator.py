@@ -16,6 +16,7 @@ from expcore.errors import (
     CheckpointCorrupt,
     InvalidArgument,
     InvalidHook,
+    InvalidInput,
     NotTrained,
 )
 from expcore.testing.clock import VirtualClock
@@ -279,6 +280,36 @@ def test_an_evaluation_is_of_the_checkpoint_asked_for_over_so_many_batches(tmp_p
     assert est.evaluate(line)["loss"] == pytest.approx(errors.mean())
     assert est.evaluate(line, steps=1)["loss"] == pytest.approx(errors[:BATCH].mean())
     assert est.evaluate(line, steps=99, hooks=[], name="x") == est.evaluate(line)
+
+
+def test_hooks_of_an_evaluation_see_its_step_and_its_metrics_once(tmp_path):
+    class Noting:
+        def __init__(self) -> None:
+            self.told: list[Any] = []
+
+        def begin(self, run: Any) -> None:
+            self.told.append(("begin", run.step, dict(run.metrics), run.ending))
+
+        def after_steps(self, run: Any) -> None:
+            self.told.append(("after_steps", run.step, dict(run.metrics), run.ending))
+
+        def end(self, run: Any) -> None:
+            self.told.append(("end", run.model_dir, run.model.kind))
+
+        def failed(self, run: Any, error: BaseException) -> None:
+            self.told.append(error)
+
+    est, hook = estimator(tmp_path).train(forever, steps=3), Noting()
+    loss = est.evaluate(line, hooks=[hook, object()])["loss"]
+    assert hook.told == [
+        ("begin", 3, {}, False),
+        ("after_steps", 3, {"loss": loss}, True),
+        ("end", str(tmp_path), "linear"),
+    ]
+    hook = Noting()
+    with pytest.raises(InvalidInput) as caught:
+        est.evaluate(lambda: [], hooks=[hook])
+    assert hook.told[1:] == [caught.value]
 
 
 def test_an_evaluation_or_a_prediction_leaves_the_training_as_it_is(tmp_path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from expcore.conformance.estimators.case import EstimatorCase
@@ -171,3 +172,97 @@ def keeps_the_state_of_hooks(case: EstimatorCase) -> None:
     case.train(case.estimator(), hooks=[again], steps=2)
     wanted = [{"count": 7, "words": ["a", "b"]}]
     case.require(again.given == wanted, f"after a restart the hook was given {again.given}", str(wanted))
+
+
+class Inspector:
+    """A hook that writes down what the run says of itself, and asks for a save at step 4."""
+
+    def __init__(self) -> None:
+        self.first: dict[str, Any] = {}
+        self.last: dict[str, Any] = {}
+        self.saves: list[tuple[int, bool]] = []
+
+    def begin(self, run: Any) -> None:
+        """What is known before the first step."""
+        self.first = _said(run)
+
+    def next_step(self, step: int) -> int:
+        """Each even step."""
+        return step - step % 2 + 2
+
+    def after_steps(self, run: Any) -> None:
+        """Asks for the save."""
+        self.last = _said(run)
+        if run.step == 4:
+            run.request_save()
+
+    def after_save(self, run: Any, checkpoint_path: str) -> None:
+        """Whether it is the last."""
+        self.saves.append((int(run.step), bool(run.ending)))
+
+
+def _said(run: Any) -> dict[str, Any]:
+    found = {name: getattr(run, name) for name in ("model_dir", "until", "stop_reason", "ending", "history")}
+    return {**found, "metrics": dict(run.metrics)}
+
+
+@clauses.must(60, after=(44,), forms=FORMS, page=PAGE, hint="give hooks the run of expcore.loop.TrainingLoop")
+def tells_hooks_about_the_run(case: EstimatorCase) -> None:
+    """It tells hooks, by the run, its limit, directory and metrics, and which save is the last.
+
+    Before the first step there are no metrics and there is no reason to stop.
+    """
+    estimator, hook = case.estimator(), Inspector()
+    case.train(estimator, hooks=[hook], max_steps=6)
+    known = {"model_dir": estimator.model_dir, "until": 6, "ending": False, "history": None}
+    wanted = {**known, "stop_reason": None, "metrics": {}}
+    case.require(hook.first == wanted, f"in begin the run said {hook.first}", str(wanted))
+    metrics = hook.last["metrics"]
+    case.require(metrics, "after the last step the run has no metrics", "at least one")
+    for name, value in metrics.items():
+        with case.no_error(f"float() of the training metric {name!r}, {value!r},", "a number"):
+            float(value)
+    case.require(hook.saves == [(4, False), (6, True)], f"saves, and whether `ending`: {hook.saves}")
+
+
+class Timed:
+    """A hook that wants control as often as may be."""
+
+    every_secs = 0.0
+
+    def __init__(self) -> None:
+        self.steps: list[int] = []
+
+    def after_steps(self, run: Any) -> None:
+        """Notes the step."""
+        self.steps.append(int(run.step))
+
+
+@clauses.must(
+    61, after=(41,), forms=FORMS, page=PAGE, hint="stop at the first step after every_secs have passed"
+)
+def calls_hooks_by_the_clock(case: EstimatorCase) -> None:
+    """It calls a hook that has ``every_secs`` when these have passed: with 0 after every step."""
+    estimator, hook = case.estimator(), Timed()
+    case.train(estimator, hooks=[hook], steps=3)
+    case.require(hook.steps == [1, 2, 3], f"with every_secs=0 it was called at {hook.steps}", "[1, 2, 3]")
+
+
+@clauses.must(62, after=(41, 17), forms=FORMS, hint="call begin, then after_steps and end once, or failed")
+def tells_hooks_of_an_evaluation(case: EstimatorCase) -> None:
+    """It tells hooks of an evaluation: of the beginning, and after the last batch once, and of its failure.
+
+    The step is that of the checkpoint.
+    """
+    estimator = case.estimator()
+    older, _ = case.two_checkpoints(estimator)
+    hook = Watcher(every=1)
+    case.evaluate(estimator, hooks=[hook], checkpoint_path=older)
+    wanted = [("begin", 2), ("after_steps", 2), ("end", 2)]
+    case.require(hook.told == wanted, f"evaluating step 2, the hook was told {hook.told}", str(wanted))
+    error = RuntimeError("a hook's own")
+    hook = Watcher(at=2, act=_raise(error))
+    seen = case.raised(partial(case.evaluate, estimator, hooks=[hook], checkpoint_path=older), RuntimeError)
+    case.require(seen is error, f"a hook raised {error!r}, and evaluate() {seen!r}", "the very same error")
+    told = f"failed() was called with {hook.errors}, end() {len(hook.steps('end'))} times"
+    case.require(hook.errors == [error] and not hook.steps("end"), told, "failed() once, end() never")

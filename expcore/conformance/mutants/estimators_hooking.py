@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from expcore.conformance.mutants.estimators_base import Changed, mutant
+from expcore.conformance.mutants.estimators_evaluating import Looking
 from expcore.testing.numpy_estimator import NumpyEstimator
 from expcore.types import InputFn
 
@@ -179,6 +180,49 @@ class Unheard(Around):
         self.inner.after_save(session, global_step)
 
 
+class WithoutMetrics(GivenRun):
+    """Sees no metrics."""
+
+    def seen(self, run: Any) -> Any:
+        """A run that knows nothing."""
+        seen = Around(run)
+        seen.metrics = {}  # type: ignore[attr-defined]
+        return seen
+
+
+class NeverEnding(Around):
+    """Does not know the last save."""
+
+    def after_save(self, run: Any, checkpoint_path: str) -> None:
+        """With a run that goes on."""
+        seen = Around(run)
+        seen.ending = False  # type: ignore[attr-defined]
+        if callable(getattr(self.inner, "after_save", None)):
+            self.inner.after_save(seen, checkpoint_path)
+
+
+class Timeless(Around):
+    """Has no seconds."""
+
+    every_secs = None
+
+
+class Quiet(Looking):
+    """Tells hooks of no evaluation."""
+
+    def look(self, input_fn: InputFn, given: dict[str, Any]) -> Any:
+        """Evaluates."""
+        return super().look(input_fn, {**given, "hooks": None})
+
+
+class Hasty(Looking):
+    """Tells hooks of the end in any case."""
+
+    def look(self, input_fn: InputFn, given: dict[str, Any]) -> Any:
+        """Evaluates."""
+        return super().look(input_fn, {**given, "hooks": [EndedTwice(hook) for hook in given["hooks"] or ()]})
+
+
 class Busy(Changed):
     """Cannot evaluate a checkpoint by its path while it trains."""
 
@@ -222,5 +266,10 @@ HOOKING = (
     mutant(47, "tells listeners other steps", _listened(OfTheCall)),
     mutant(48, "tells listeners before it saves", _listened(Early)),
     mutant(49, "does not listen to listeners", _listened(Unheard)),
+    mutant(60, "shows hooks no metrics", _hooked(WithoutMetrics)),
+    mutant(60, "does not say which save is the last", _hooked(NeverEnding)),
+    mutant(61, "calls no hook by the clock", _hooked(Timeless)),
+    mutant(62, "tells hooks of no evaluation", Quiet),
+    mutant(62, "tells hooks of the end of a failed evaluation", Hasty),
     mutant(50, "cannot evaluate a path while it trains", Busy),
 )
