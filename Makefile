@@ -28,7 +28,7 @@ lint: $(READY)
 	$(BIN)/lint-imports
 
 fast: $(READY)
-	$(BIN)/python -m pytest -q -m "not tf and not e2e" -n $(JOBS) --dist loadfile
+	$(BIN)/python -m pytest -q -m "not tf and not e2e and not proof" -n $(JOBS) --dist loadfile
 
 test: $(READY) lint
 	$(BIN)/python -m pytest -q -n $(JOBS) --dist loadfile

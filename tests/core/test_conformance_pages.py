@@ -55,17 +55,16 @@ def test_the_ids_of_a_kind_are_numbered_without_a_gap(kind):
     assert found == [f"{prefix}-{n:03d}" for n in range(1, len(found) + 1)]
 
 
-def test_the_prefixes_of_the_kinds_differ_and_titles_are_sentences_of_their_own():
+def test_the_prefixes_of_the_kinds_differ_and_no_promise_is_there_twice():
     prefixes = {load_kind(kind).clauses.prefix for kind in KINDS}
     assert len(prefixes) == len(KINDS)
-    titles = [clause.title for clause in CLAUSES]
+    titles = [(clause.id[:3], clause.title) for clause in CLAUSES]
     assert len(set(titles)) == len(titles)
-    assert [title for title in titles if not title.startswith(("It ", "Its "))] == []
     assert [clause.id for clause in CLAUSES if clause.hint.endswith(".")] == []
 
 
-def test_there_are_about_a_hundred_clauses_of_which_25_are_of_estimators():
-    assert 90 <= len(CLAUSES) <= 150
+def test_there_are_more_than_a_hundred_clauses_of_which_more_than_25_are_of_estimators():
+    assert len(CLAUSES) >= 100
     assert len(load_kind("estimator").clauses) >= 25
     assert sum(len(load_proof(kind).mutants) for kind in KINDS) >= len(CLAUSES)
 
@@ -80,7 +79,11 @@ def test_the_suite_knows_no_built_in_by_name():
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_every_capability_has_a_clause(kind):
+def test_every_capability_is_used_and_those_of_clauses_are_declared(kind):
     found = load_kind(kind)
     used = {clause.capability for clause in found.clauses if clause.capability}
-    assert used == set(found.capabilities)
+    assert used <= set(found.capabilities)
+    folder = ROOT / "expcore/conformance" / KINDS[kind]
+    code = "".join(path.read_text() for path in folder.glob("*.py") if path.name != "__init__.py")
+    for capability in found.capabilities:
+        assert capability in used or f'"{capability}"' in code

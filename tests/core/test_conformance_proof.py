@@ -10,6 +10,8 @@ from expcore.conformance import KINDS, load_kind
 from expcore.conformance.mutants import load_proof
 from expcore.conformance.suite import Suite, available
 
+pytestmark = pytest.mark.proof
+
 PROOFS = {
     kind: load_proof(kind) for kind, p in KINDS.items() if find_spec(f"expcore.conformance.mutants.{p}")
 }

@@ -10,7 +10,7 @@ from types import MappingProxyType
 from expcore.conformance.clause import Clauses
 from expcore.conformance.predicates.case import PredicateCase
 
-clauses = Clauses("PRE", page="predicates.md")
+clauses = Clauses("PRE", page="predicates.md#what-can-be-relied-on")
 
 
 @clauses.must(1, hint="give an object with __call__, or a function; an entry point names what makes one")

@@ -41,9 +41,7 @@ class Asked:
         return len(self.calls) <= self._yes
 
 
-@clauses.must(
-    26, after=(3,), forms=("asks",), page=PREDICATES, hint="while predicate(None first, then the result): ..."
-)
+@clauses.must(26, after=(3,), forms=("asks",), page=PREDICATES, hint="ask before each round, first with None")
 def asks_its_predicate_first(case: ScheduleCase) -> None:
     """It asks its predicate with None before it does anything, and does nothing where that says no."""
     for option in case.predicates():

@@ -53,6 +53,16 @@ class Watched(NumpyEstimator):
         return [step for _, step, _ in self.times]
 
 
+class Empty(Watched):
+    """One whose checkpoints nobody finds."""
+
+    def checkpoints(self):
+        return []
+
+    def latest_checkpoint(self):
+        return None
+
+
 class Exporter:
     def __init__(self, error=None):
         self.name, self.calls, self.error = "mine", [], error
@@ -125,7 +135,7 @@ def make(tmp_path, clock, box):
             "eval_input_fn": lambda: [([[1.0]], [2.0])],
             "continuous_eval_throttle_secs": 0,
         } | arguments
-        estimator = Watched(config=config, clock=clock)
+        estimator = arguments.pop("kind", Watched)(config=config, clock=clock)
         return Experiment(estimator, plugins=box.host, clock=clock, **arguments)
 
     return evaluator
@@ -325,11 +335,7 @@ def test_a_training_that_was_stopped_by_a_signal_is_waited_for(make, trainer, cl
 def test_a_training_without_any_checkpoint_ends_it_too(make, trainer, clock):
     for only_once in (True, False):
         clock.at(clock.time() + 10, lambda: trainer(steps=1, save_every=100))
-        experiment = make(train_input_fn=list)
-        for path in Path(experiment.model_dir).glob("ckpt-*"):
-            path.unlink()
-        experiment.estimator.latest_checkpoint = lambda: None
-        experiment.estimator.checkpoints = list
+        experiment = make(kind=Empty)
         assert experiment.continuous_eval(evaluate_checkpoint_only_once=only_once) is None
 
 
