@@ -320,7 +320,7 @@ class NumpyEstimator:
 
     def latest_checkpoint(self) -> str | None:
         """Returns the newest checkpoint's path; None without one."""
-        found = self._paths()
+        found = self.checkpoints()
         return found[-1] if found else None
 
     def _model_of(self, checkpoint_path: str | None) -> tuple[LinearModel, int]:

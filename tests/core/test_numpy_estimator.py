@@ -308,7 +308,7 @@ def test_hooks_of_an_evaluation_see_its_step_and_its_metrics_once(tmp_path):
     ]
     hook = Noting()
     with pytest.raises(InvalidInput) as caught:
-        est.evaluate(lambda: [], hooks=[hook])
+        est.evaluate(list, hooks=[hook])
     assert hook.told[1:] == [caught.value]
 
 
