@@ -20,7 +20,8 @@ class Listing(NumpyEstimator):
 
     def latest_checkpoint(self) -> str | None:
         """Returns the latest."""
-        return (self._paths() or [None])[-1]
+        found = self._paths()
+        return found[-1] if found else None
 
 
 class ByName(Listing):
