@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from importlib.util import find_spec
-
 import pytest
 
 from expcore.conformance import KINDS, load_kind
@@ -12,9 +10,7 @@ from expcore.conformance.suite import Suite, available
 
 pytestmark = pytest.mark.proof
 
-PROOFS = {
-    kind: load_proof(kind) for kind, p in KINDS.items() if find_spec(f"expcore.conformance.mutants.{p}")
-}
+PROOFS = {kind: load_proof(kind) for kind in KINDS}
 REFERENCES = [(kind, name) for kind, proof in PROOFS.items() for name in proof.references]
 MUTANTS = [
     pytest.param(kind, mutant, id=f"{mutant.clause} {mutant.breaks}")
