@@ -23,7 +23,8 @@ from expcore.errors import (
     InvalidInput,
     NotTrained,
 )
-from expcore.loop import Advance, SaveRhythm, TrainingLoop, TrainingRun
+from expcore.loop import Advance, SaveRhythm, TrainingLoop
+from expcore.reading import reading_run, told
 from expcore.types import Clock, InputFn, Metrics, is_hook
 
 _LOG = logging.getLogger(__name__)
@@ -199,26 +200,6 @@ def _checked(batch: Any) -> tuple[np.ndarray, np.ndarray]:
     return x, y
 
 
-@contextmanager
-def _told(hooks: Sequence[Any], run: TrainingRun) -> Iterator[None]:
-    """Tells hooks of an evaluation: ``begin``, then ``after_steps`` and ``end`` once, or ``failed``."""
-
-    def tell(method: str, *args: Any) -> None:
-        for hook in hooks:
-            function = getattr(hook, method, None)
-            if callable(function):
-                function(run, *args)
-
-    try:
-        tell("begin")
-        yield
-        tell("after_steps")
-        tell("end")
-    except BaseException as error:
-        tell("failed", error)
-        raise
-
-
 class NumpyEstimator:
     """Linear or logistic regression by plain SGD, with JSON checkpoints; needs no TensorFlow.
 
@@ -345,13 +326,10 @@ class NumpyEstimator:
         Hooks are given ``begin``, and ``after_steps`` and ``end`` once after the last batch, or ``failed``.
         """
         model, step = self._model_of(checkpoint_path)
-        reading = _Engine(self)
-        reading.model, reading.step = model, step
-        run = TrainingRun(reading, None, self._clock)
-        with _told(list(hooks or ()), run):
+        run = reading_run(step, model, self.model_dir, self._clock)
+        with told(run, list(hooks or ())):
             metrics = self._measured(model, input_fn, steps)
             run.made(Advance(1, False, lambda: metrics))
-            run.ending = True
         return {**metrics, "global_step": step}
 
     def _measured(self, model: LinearModel, input_fn: InputFn, steps: int | None) -> dict[str, float]:

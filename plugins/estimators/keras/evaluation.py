@@ -8,12 +8,12 @@ from typing import Any
 from expcore.calling import describe
 from expcore.errors import InvalidInput
 from expcore.loop import MAX_CALL_SECS, Advance, check_hooks
+from expcore.reading import reading_run, told
 from expcore.types import Clock
 from expcore_plugins.estimators.keras.kept import KeptInputs
 from expcore_plugins.estimators.keras.saved import SavedCheckpoint
 from expcore_plugins.estimators.keras.state import MODEL, LiveState
 from expcore_plugins.estimators.keras.steps import Loop, StepBuilder
-from expcore_plugins.estimators.keras.told import reading_run, told
 
 
 class Evaluator:

@@ -7,12 +7,12 @@ from typing import Any
 
 from expcore.errors import InvalidArgument, listing
 from expcore.loop import TrainingRun, check_hooks
+from expcore.reading import reading_run, told
 from expcore.types import Clock
 from expcore_plugins.estimators.keras.inputs import open_input
 from expcore_plugins.estimators.keras.saved import SavedCheckpoint
 from expcore_plugins.estimators.keras.state import MODEL, LiveState
 from expcore_plugins.estimators.keras.steps import StepBuilder
-from expcore_plugins.estimators.keras.told import reading_run, told
 
 
 class Predictor:

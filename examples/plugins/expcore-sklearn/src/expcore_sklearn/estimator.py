@@ -26,14 +26,14 @@ from expcore.errors import (
     NotTrained,
     one_line,
 )
-from expcore.loop import SaveRhythm, TrainingLoop, check_hooks
+from expcore.loop import Advance, SaveRhythm, TrainingLoop, check_hooks
+from expcore.reading import reading_run, told
 from expcore.types import Clock, InputFn, Metrics, is_hook
 from expcore_sklearn import checkpoints
 from expcore_sklearn.checkpoints import State
 from expcore_sklearn.engine import Engine
 from expcore_sklearn.inputs import Batch, batches
 from expcore_sklearn.models import SUBJECT, Recipe, differing
-from expcore_sklearn.reading import Reading
 from expcore_sklearn.scores import Score, check_metrics, score
 
 _LOG = logging.getLogger(__name__)
@@ -265,11 +265,11 @@ class SklearnEstimator:
         _positive("steps", steps)
         self._check_hooks(hooks or ())
         model, state = self._read(checkpoint_path)
-        reading = Reading(state.step, model, self.model_dir, hooks or (), self._clock)
-        with reading.told():
+        run = reading_run(state.step, model, self.model_dir, self._clock)
+        with told(run, list(hooks or ())):
             read = islice(batches(input_fn, self._batch_size), steps)
             metrics = score(model, self._recipe.kind, read, self._scores)
-            reading.result(metrics)
+            run.made(Advance(1, False, lambda: metrics))
         return {**metrics, "global_step": state.step}
 
     def predict(self, input_fn: InputFn, checkpoint_path: str | None = None) -> Iterator[Any]:

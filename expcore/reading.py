@@ -1,4 +1,12 @@
-"""Telling hooks about an evaluation or a prediction, which have no step loop of their own."""
+"""Reading: what hooks are told of an evaluation or a prediction, which have no step loop of their own.
+
+For authors of estimators::
+
+    run = reading_run(step, model, model_dir, clock)
+    with told(run, hooks):
+        metrics = ...
+        run.made(Advance(1, False, lambda: metrics))
+"""
 
 from __future__ import annotations
 
@@ -25,14 +33,29 @@ class Reading:
 
 
 def reading_run(step: int, model: Any, model_dir: str, clock: Clock) -> TrainingRun:
-    """Returns a run without a loop, whose step stays that of the checkpoint."""
+    """Returns a run without a loop, whose step stays that of the checkpoint.
+
+    Args:
+        step: the global step of the checkpoint that is read.
+        model: the native model with its weights.
+        model_dir: the model directory.
+        clock: what hooks get as ``run.clock``.
+    """
     seen: Any = Reading(step, model, model_dir)
     return TrainingRun(seen, None, clock)
 
 
 @contextmanager
 def told(run: TrainingRun, hooks: Sequence[Any]) -> Iterator[None]:
-    """Calls ``begin``, then ``after_steps`` and ``end`` once at the end, or ``failed``."""
+    """Calls ``begin`` of every hook, then ``after_steps`` and ``end`` once after the block, or ``failed``.
+
+    Args:
+        run: as ``reading_run`` gives it; ``run.made`` in the block gives it the metrics.
+        hooks: objects with some of the methods of ``expcore.types.Hook``.
+
+    Raises:
+        Exception: what a hook or the block raised; what ``failed`` raises is logged and noted on it.
+    """
     try:
         for hook in hooks:
             _call(hook, "begin", run)
