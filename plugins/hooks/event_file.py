@@ -25,9 +25,10 @@ class EventFile:
         clock: gives the times of the points.
         first_step: the first global step that will be made now. The file begins with a mark of it
             (``SessionLog.START``), at which readers drop what earlier files have of steps from there on.
+            None: no mark, for points that come in any order and are not made again, such as evaluations.
     """
 
-    def __init__(self, directory: str, clock: Clock, first_step: int) -> None:
+    def __init__(self, directory: str, clock: Clock, first_step: int | None) -> None:
         import tensorflow as tf
 
         self._clock = clock
@@ -38,7 +39,8 @@ class EventFile:
         self._file = tf.io.TFRecordWriter(os.path.join(directory, name))
         self._write(file_version="brain.Event:2")
         # Also in a directory's first file: to TensorBoard only a second mark is a restart.
-        self._write(step=first_step, session_log=tf.compat.v1.SessionLog(status="START"))
+        if first_step is not None:
+            self._write(step=first_step, session_log=tf.compat.v1.SessionLog(status="START"))
 
     def scalars(self, step: int, values: Mapping[str, float]) -> None:
         """Writes one point of each curve; it is on disk when this returns."""

@@ -106,7 +106,7 @@ class KerasEstimator:
         check_positive("steps_per_epoch", steps_per_epoch)
         self._clock: Clock = clock or RealClock()
         self._steps_per_epoch = steps_per_epoch
-        self._summaries = EvaluationSummaries(self.model_dir)
+        self._summaries = EvaluationSummaries(self.model_dir, self._clock)
 
     @cached_property
     def _state(self) -> LiveState:

@@ -4,22 +4,24 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from typing import Any
 
 from expcore.errors import CannotWrite, InvalidArgument
+from expcore.types import Clock
 from expcore_plugins.estimators.keras.messages import brief
+from expcore_plugins.hooks.event_file import EventFile
 
 
 class EvaluationSummaries:
-    """Writes the results of evaluations as scalars, with one writer a name.
+    """Writes the results of evaluations as scalars, with one file a name; TensorBoard need not be installed.
 
     Args:
         model_dir: results go to ``eval/`` below it, those of a name to ``eval_<name>/``.
+        clock: gives the times of the points.
     """
 
-    def __init__(self, model_dir: str) -> None:
-        self._model_dir = model_dir
-        self._writers: dict[str, Any] = {}
+    def __init__(self, model_dir: str, clock: Clock) -> None:
+        self._model_dir, self._clock = model_dir, clock
+        self._files: dict[str, EventFile] = {}
 
     def check(self, name: str | None) -> str:
         """Returns the directory for a name; InvalidArgument for a name that is no part of a path."""
@@ -37,12 +39,9 @@ class EvaluationSummaries:
 
         folder = self.check(name)
         try:
-            if folder not in self._writers:
-                self._writers[folder] = tf.summary.create_file_writer(folder)
-            with self._writers[folder].as_default():
-                for key, value in metrics.items():
-                    tf.summary.scalar(key, value, step=step)
-            self._writers[folder].flush()
+            if folder not in self._files:
+                self._files[folder] = EventFile(folder, self._clock, None)
+            self._files[folder].scalars(step, metrics)
         except (tf.errors.OpError, OSError) as error:
             raise CannotWrite(
                 f"the results of the evaluation cannot be written to {folder!r} ({brief(error)}); "

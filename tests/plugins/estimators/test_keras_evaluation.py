@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
+import sys
 
 import keras
 import numpy as np
@@ -376,7 +378,7 @@ def scalars(folder):
     for name in os.listdir(folder):
         for event in tf.compat.v1.train.summary_iterator(os.path.join(folder, name)):
             for value in event.summary.value:
-                found.setdefault(value.tag, {})[event.step] = float(tf.make_ndarray(value.tensor))
+                found.setdefault(value.tag, {})[event.step] = value.simple_value
     return found
 
 
@@ -394,6 +396,34 @@ def test_results_are_written_as_summaries_at_the_global_step_by_name(copied):
             result = results[path, name]
             assert found["auc"][result["global_step"]] == pytest.approx(result["auc"])
         assert len(os.listdir(copied / "run" / folder)) == 1
+
+
+WITHOUT_TENSORBOARD = """
+import sys
+sys.modules["tensorboard"] = None  # as where it is not installed
+import keras, numpy as np
+from expcore import Experiment
+from expcore_plugins.estimators.keras import KerasEstimator
+
+def model():
+    made = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
+    made.compile("sgd", "mse", jit_compile=False)
+    return made
+
+data = lambda: (np.ones((8, 2), "float32"), np.ones((8, 1), "float32"))
+result, _ = Experiment(KerasEstimator(model, "run"), data, data, train_steps=2).train_and_evaluate()
+print(result["global_step"])
+"""
+
+
+def test_results_and_curves_are_written_where_tensorboard_is_not_installed(tmp_path):
+    done = subprocess.run(
+        [sys.executable, "-c", WITHOUT_TENSORBOARD], cwd=tmp_path, capture_output=True, text=True, timeout=200
+    )
+    assert done.returncode == 0, done.stderr
+    assert int(done.stdout) >= 1
+    assert set(scalars(tmp_path / "run" / "eval")) == {"loss"}
+    assert list((tmp_path / "run").glob("events.out.tfevents.*"))
 
 
 def test_summaries_that_cannot_be_written_are_told(copied):
