@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from expcore.cli.output import paragraph
+from expcore.cli.output import paragraph, tell
 from expcore.errors import EXIT_FOUND
 
 if TYPE_CHECKING:
@@ -41,8 +41,7 @@ def check(ctx: click.Context, dist: str, form: str, strict: bool) -> None:
         click.echo(json.dumps(told, indent=2))
     else:
         counts = {level: sum(f.level == level for f in findings) for level in LEVELS}
-        for line in _text(f"{found.shown} {found.version}".strip(), findings, counts):
-            click.echo(line)
+        tell(_text(f"{found.shown} {found.version}".strip(), findings, counts))
     if any(finding.level == ERROR or (strict and finding.level == WARNING) for finding in findings):
         ctx.exit(EXIT_FOUND)
 

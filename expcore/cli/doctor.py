@@ -8,11 +8,17 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from expcore.cli.output import fields, paragraph
+from expcore.cli.output import fields, paragraph, tell
 from expcore.errors import EXIT_FOUND
 
 if TYPE_CHECKING:
     from expcore.cli.health import Problem
+
+
+def _positive(_: click.Context, __: click.Parameter, value: float) -> float:
+    if not value > 0:  # NaN neither
+        raise click.BadParameter(f"{value:g} is not a time; give seconds > 0")
+    return value
 
 
 @click.command()
@@ -26,6 +32,7 @@ if TYPE_CHECKING:
     default=60.0,
     show_default=True,
     metavar="SECS",
+    callback=_positive,
     help="How long an import may take.",
 )
 @click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True)
@@ -49,8 +56,7 @@ def doctor(ctx: click.Context, load: bool, timeout_secs: float, form: str) -> No
     if form == "json":
         click.echo(json.dumps(told, indent=2))
     else:
-        for line in _text(told, problems):
-            click.echo(line)
+        tell(_text(told, problems))
     if problems:
         ctx.exit(EXIT_FOUND)
 

@@ -15,6 +15,7 @@ from typing import Any
 from expcore.cli.installed import Installed, core_version, installed
 from expcore.cli.lint_observers import check_observer
 from expcore.cli.probe import probe
+from expcore.cli.rivals import is_broken, rivals
 from expcore.cli.source import AttributeMissing, ModuleBroken, ModuleMissing, Sources
 from expcore.errors import ExpcoreError, one_line
 from expcore.host import PluginHost, PluginStatus
@@ -105,7 +106,7 @@ def examine() -> list[Problem]:
         missing = _missing(row.target, sources)
         if row.status == BROKEN or (missing and row.status != "blocked"):
             problems.append(_broken(row.provider, row.version, label, missing or "it cannot be imported"))
-    problems += _conflicts(rows)
+    problems += _conflicts(rows, host, sources)
     problems += _contract(rows, sources)
     dists = list(installed())
     concerned = {row.provider for row in rows}
@@ -200,11 +201,25 @@ def _contract(rows: list[PluginStatus], sources: Sources) -> Iterator[Problem]:
             )
 
 
-def _conflicts(rows: list[PluginStatus]) -> Iterator[Problem]:
+def _conflicts(rows: list[PluginStatus], host: PluginHost, sources: Sources) -> Iterator[Problem]:
     for label in sorted({f"{row.kind}/{row.name}" for row in rows if row.status == CONFLICT}):
-        rivals = [row for row in rows if f"{row.kind}/{row.name}" == label and row.status == CONFLICT]
-        told = " and ".join(f"{row.provider} {row.version}".strip() for row in rivals)
+        told = " and ".join(_in_conflict(label, rows, host, sources))
         yield Problem(label, f"{told} provide it, and nothing says which", f"see expcore plugins why {label}")
+
+
+def _in_conflict(label: str, rows: list[PluginStatus], host: PluginHost, sources: Sources) -> list[str]:
+    """Who is in a conflict; of observers, which nothing resolves, those that are marked so."""
+    kind, _, name = label.partition("/")
+    if kind == OBSERVERS:
+        return [
+            f"{row.provider} {row.version}".strip()
+            for row in rows
+            if (row.kind, row.name, row.status) == (kind, name, CONFLICT)
+        ]
+    return [
+        f"{c.dist} {c.component.version}".strip() + (" (broken)" if is_broken(c, sources) else "")
+        for c in sorted(rivals(host.explain(kind, name), sources), key=lambda c: c.dist)
+    ]
 
 
 def _unfitting(dists: list[Installed], concerned: set[str]) -> Iterator[Problem]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from expcore.cli.choices import showing_host
-from expcore.cli.output import markdown, table, terminal_width
+from expcore.cli.output import markdown, table, tell, terminal_width
 from expcore.errors import InvalidArgument, UnknownComponent, listing, nearest
 
 if TYPE_CHECKING:
@@ -41,9 +41,7 @@ def list_(kind: str | None, dist: str | None, status: str | None, form: str) -> 
         click.echo(json.dumps([asdict(row) for row in rows], indent=2))
         return
     cells = [[str(value) for value in asdict(row).values()] for row in rows]
-    lines = markdown(_COLUMNS, cells) if form == "md" else table(_COLUMNS, cells, terminal_width())
-    for line in lines:
-        click.echo(line)
+    tell(markdown(_COLUMNS, cells) if form == "md" else table(_COLUMNS, cells, terminal_width()))
 
 
 def _check_status(status: str | None) -> None:

@@ -11,9 +11,10 @@ import click
 
 from expcore.cli.conformance import conformance
 from expcore.cli.doctor import doctor
+from expcore.cli.output import escaped
 from expcore.cli.plugins import plugins
 from expcore.cli.run import run
-from expcore.cli.streams import DEBUG
+from expcore.cli.streams import DEBUG, LAYOUT
 from expcore.errors import EXIT_SOFTWARE, EXIT_USAGE, ExpcoreError, StoppedBySignal
 
 _REPORT = "this is a fault of expcore, of a plugin or of the experiment's own code, see the traceback above"
@@ -67,7 +68,7 @@ def told(error: BaseException, *, kind: bool = False) -> str:
 
 
 def _say(line: str) -> None:
-    click.echo(f"expcore: {line}", err=True)
+    click.echo(f"expcore: {escaped(line, LAYOUT)}", err=True)
 
 
 def _version(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:

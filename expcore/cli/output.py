@@ -1,12 +1,40 @@
-"""How results are laid out: tables, Markdown, and texts that fit the terminal."""
+"""How results are laid out: tables, Markdown, texts that fit the terminal, and nothing that steers it."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Sequence
 
+import click
+
 _LEAST = 24
 """Columns that the last cell of a line must have at least; with fewer it is left out."""
+
+
+_STEERING = {"Cc", "Cf", "Cs", "Zl", "Zp"}
+"""Unicode's categories of what is not shown but acted on: control and format characters, ends of lines."""
+
+
+def escaped(text: str, keep: str = "") -> str:
+    """Returns a text with its control characters as ``repr`` shows them, such as that of ESC.
+
+    Metadata comes from others: a colour or a move of the cursor in it must not reach the terminal.
+
+    Args:
+        text: what somebody else may have written.
+        keep: control characters that stay as they are.
+    """
+    if text.isprintable():
+        return text
+    from unicodedata import category
+
+    return "".join(repr(c)[1:-1] if category(c) in _STEERING and c not in keep else c for c in text)
+
+
+def tell(lines: Iterable[str]) -> None:
+    """Writes lines to stdout, their control characters escaped."""
+    for line in lines:
+        click.echo(escaped(line))
 
 
 def terminal_width(*, err: bool = False) -> int | None:
@@ -28,7 +56,7 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]], width: int | None 
         width: columns of the terminal: the last cell is cut to fit, or left out where it has no room; None:
             lines are as long as need be.
     """
-    lines = [head, *rows]
+    lines = [head, *([escaped(cell) for cell in row] for row in rows)]
     widths = [max(len(line[column]) for line in lines) for column in range(len(head))]
     if width is not None:
         room = width - sum(widths[:-1]) - 2 * (len(widths) - 1)
@@ -41,7 +69,7 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]], width: int | None 
 
 def markdown(head: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
     """Returns the lines of a Markdown table."""
-    lines = [head, ["---"] * len(head), *rows]
+    lines = [head, ["---"] * len(head), *([escaped(cell) for cell in row] for row in rows)]
     return ["| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines]
 
 

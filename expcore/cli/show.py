@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from expcore.cli.choices import showing_host
-from expcore.cli.output import fields, paragraph
+from expcore.cli.output import fields, paragraph, tell
 
 if TYPE_CHECKING:
     from expcore.cli.installed import Installed
@@ -38,8 +38,7 @@ def show(dist: str, load: bool, form: str) -> None:
     if form == "json":
         click.echo(json.dumps(told, indent=2))
         return
-    for line in _text(told):
-        click.echo(line)
+    tell(_text(told))
 
 
 def _told(found: Installed, rows: Sequence[PluginStatus], *, load: bool) -> dict[str, Any]:

@@ -7,10 +7,22 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from expcore.cli.output import escaped
+
 DEBUG = "expcore.debug"
 """Key of click's ``Context.meta``: whether errors are shown with their traceback."""
 
+LAYOUT = "\n\t"
+"""Control characters that lay a log record or an error out, as in the traceback that follows it."""
+
 _LOGGERS = ("expcore", "expcore_plugins")
+
+
+class _Escaping(logging.Formatter):
+    """Keeps what a record quotes, such as a name from somebody's metadata, from steering the terminal."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return escaped(super().format(record), LAYOUT)
 
 
 class ProgressBarHandler(logging.Handler):
@@ -34,7 +46,7 @@ class ProgressBarHandler(logging.Handler):
 def logging_to_stderr(level: int) -> Iterator[None]:
     """Sends the log of expcore and its plugins from ``level`` on to stderr; afterwards all is as before."""
     handler = ProgressBarHandler()
-    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s", "%H:%M:%S"))
+    handler.setFormatter(_Escaping("%(asctime)s %(levelname)s %(message)s", "%H:%M:%S"))
     loggers = [logging.getLogger(name) for name in _LOGGERS]
     before = [(logger, logger.level, logger.propagate) for logger in loggers]
     for logger in loggers:

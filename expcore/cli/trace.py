@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from expcore.cli.output import cut, table, terminal_width
+from expcore.cli.output import cut, escaped, table, terminal_width
 from expcore.errors import CannotWrite, InvalidArgument
 
 if TYPE_CHECKING:
@@ -50,7 +50,8 @@ def trace(ctx: click.Context, every: bool, form: str, output: str | None, comman
     if form == "json":
         lines = [json.dumps({"exit_code": code, "events": events}, indent=2)]
     else:
-        lines = _text(events, every=every, width=None if output else terminal_width(err=True))
+        width = None if output else terminal_width(err=True)
+        lines = [escaped(line) for line in _text(events, every=every, width=width)]
     _tell("\n".join(lines), output)
     ctx.exit(code)
 

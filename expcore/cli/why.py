@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from expcore.cli.choices import choice_options, choose, showing_host
-from expcore.cli.output import fields, paragraph
+from expcore.cli.output import fields, paragraph, tell
 from expcore.errors import InvalidArgument, UnknownComponent, nearest
 
 if TYPE_CHECKING:
@@ -46,8 +46,7 @@ def why(component: str, use: Sequence[str], off: Sequence[str], no_plugins: bool
     if form == "json":
         click.echo(json.dumps(told, indent=2))
         return
-    for line in _text(told):
-        click.echo(line)
+    tell(_text(told))
 
 
 def _asked(text: str) -> tuple[str, str]:
@@ -79,7 +78,7 @@ def _component(host: PluginHost, kind: str, name: str, use: Sequence[str]) -> di
             {**_told(c.component, sources), "status": c.status, "blocked": c.blocked}
             for c in sorted(found.candidates, key=lambda c: c.status != ACTIVE)
         ],
-        "change": _ways(found, label),
+        "change": _ways(found, label, _dist_of(name), sources),
     }
 
 
@@ -145,15 +144,22 @@ def _origin(found: Resolution, use: Sequence[str]) -> str | None:
     return "--use" if f"{found.kind}/{found.name}" in choices(use) else USE
 
 
-def _ways(found: Resolution, label: str) -> list[list[str]]:
+def _dist_of(name: str) -> str:
+    from expcore.host.discovery import canonical
+
+    return canonical(name.rpartition(":")[0])
+
+
+def _ways(found: Resolution, label: str, asked: str, sources: Sources) -> list[list[str]]:
     """How to have it otherwise, as pairs of what and how."""
+    from expcore.cli.rivals import rivals
     from expcore.host.selection import DISABLE, USE
 
     dists = sorted({c.dist for c in found.candidates})
-    last = next((c.dist for c in reversed(found.candidates) if c.status == "conflict"), dists[-1])
+    in_conflict = [c.dist for c in rivals(found, sources, asked)] if found.rule == "conflict" else dists
+    first, last = in_conflict[0], in_conflict[-1]  # what works is advised, what is broken goes
     off = ["switch one off", f"-p no:{last}:{label}\nor {DISABLE}={last}:{label}"]
     if found.rule == "conflict":
-        first = next(c.dist for c in found.candidates if c.status == "conflict")
         how = f"--use {label}={first}\nor {USE}={label}={first}\nor {_setting(label, first)}"
         one = [["choose one", how]] if first != last else []
         return [*one, off, ["remove one", f"pip uninstall {last}"]]

@@ -451,6 +451,23 @@ def test_a_log_line_does_not_tear_a_progress_bar(capsys):
     assert after.startswith("\n")
 
 
+def test_what_a_log_line_quotes_cannot_steer_the_terminal(capsys):
+    with logging_to_stderr(logging.INFO):
+        logging.getLogger("expcore").warning("plugin '%s' is broken\nnext", "\x1b[31m\r")
+    err = capsys.readouterr().err
+    assert err.endswith("plugin '\\x1b[31m\\r' is broken\nnext\n")
+
+
+def test_what_an_error_quotes_cannot_steer_the_terminal(tmp_path):
+    file = tmp_path / "experiment.py"
+    file.write_text(
+        "from expcore.errors import ConfigError\n"
+        "def experiment(output_dir): raise ConfigError('a\\x07\\x9b b')\n"
+    )
+    result = CliRunner().invoke(main, ["run", str(file), "--output-dir", str(tmp_path / "out")])
+    assert (r"a\x07\x9b b" in result.stderr, "\x9b" in result.stderr) == (True, False)
+
+
 def test_without_tqdm_a_line_is_a_line(capsys, monkeypatch):
     monkeypatch.delitem(sys.modules, "tqdm", raising=False)
     ProgressBarHandler().emit(logging.LogRecord("expcore", logging.INFO, "", 0, "a line", (), None))

@@ -136,6 +136,14 @@ def test_a_conflict_is_a_problem_with_both_and_where_to_ask(site):
     assert "plugins why hooks/thing" in problem["mend"]
 
 
+def test_a_conflict_with_a_broken_one_is_told_with_both(site):
+    hook(site, "expcore-one", "1", target="nowhere_to_be_found:X")
+    hook(site, "expcore-two", "2")
+    told = {problem["subject"]: problem["what"] for problem in problems()}
+    assert set(told) == {"hooks/thing", "hooks/thing (expcore-one 1)"}
+    assert told["hooks/thing"].startswith("expcore-one 1 (broken) and expcore-two 2 provide it")
+
+
 def test_words_that_match_nothing_are_problems(site):
     os.environ["EXPCORE_USE"] = "exporters/bst=expcore"
     os.environ["EXPCORE_DISABLE"] = "hooks/nan_gard"
@@ -246,3 +254,9 @@ def test_an_import_that_never_ends_is_killed_after_its_time(site):
         site, "expcore-hangs", "1", {}, {"hangs_mod": "import threading\nthreading.Event().wait()\n"}
     )
     assert probe("hangs_mod:X", 0.5).error == "the import did not end within 0.5 s"
+
+
+@pytest.mark.parametrize("secs", ["0", "-1", "nan", "-inf"])
+def test_a_time_that_is_none_is_wrong_usage(site, secs):
+    result = CliRunner().invoke(main, ["doctor", "--load", "--timeout", secs])
+    assert (result.exit_code, "give seconds > 0" in result.stderr) == (64, True)

@@ -209,6 +209,36 @@ def test_each_way_out_of_a_conflict_can_be_tried_in_why(site, option):
     assert told("plugins", "why", "exporters/npz", *option)["winner"]["dist"] == "expcore-one"
 
 
+@pytest.mark.parametrize("bad", ["nowhere_to_be_found:X", "expcore_good:Absent"])
+def test_of_a_conflict_with_a_broken_one_the_other_is_advised_and_the_broken_one_goes(site, bad):
+    fake_distribution(site, "expcore-bad", "2", {"expcore.exporters": {"vv": bad}})
+    exporter(site, "expcore-good", "1", "vv")
+    change = dict(told("plugins", "why", "exporters/vv")["change"])
+    assert change["choose one"].startswith("--use exporters/vv=expcore-good\n")
+    assert change["switch one off"].startswith("-p no:expcore-bad:exporters/vv\n")
+    assert change["remove one"] == "pip uninstall expcore-bad"
+    found = told("plugins", "why", "exporters/vv", "-p", "no:expcore-bad:exporters/vv")
+    assert found["winner"]["dist"] == "expcore-good"
+
+
+def test_of_a_conflict_in_which_all_are_broken_there_are_ways_out_too(site):
+    for dist in ("expcore-u", "expcore-v"):
+        fake_distribution(site, dist, "2", {"expcore.exporters": {"vv": "nowhere_to_be_found:X"}})
+    change = dict(told("plugins", "why", "exporters/vv")["change"])
+    assert (change["choose one"].split("\n")[0], change["remove one"]) == (
+        "--use exporters/vv=expcore-u",
+        "pip uninstall expcore-v",
+    )
+
+
+def test_a_conflict_within_the_distribution_that_is_asked_for_is_no_one_elses(site):
+    info = exporter(site, "expcore-v", "1", "vv")
+    (info / "entry_points.txt").write_text("[expcore.exporters]\nvv = expcore_v:X\nvv = expcore_v:Y\n")
+    fake_distribution(site, "expcore-u", "2", {"expcore.exporters": {"vv": "nowhere_to_be_found:X"}})
+    change = dict(told("plugins", "why", "exporters/expcore-v:vv")["change"])
+    assert (change["remove one"], "choose one" in change) == ("pip uninstall expcore-v", False)
+
+
 def test_why_tells_what_is_switched_off_and_by_what(site):
     exporter(site, name="npz")
     result = invoke("plugins", "why", "exporters/npz", "--no-plugins")
@@ -551,3 +581,48 @@ def test_why_explains_a_choice_that_nobody_provides(site):
     assert "--use exporters/best=expcore" in result.stdout
     asked = invoke("plugins", "why", "exporters/expcore-nobody:best")
     assert asked.exit_code == 64
+
+
+# --- what steers a terminal ---------------------------------------------------------------------------
+
+RED = "\x1b[31mred\x9b\u202e"
+SHOWN = r"\x1b[31mred\x9b\u202e"
+
+
+@pytest.fixture
+def steering(site):
+    """A distribution whose metadata, entry and source say what would colour and turn a terminal's text."""
+    info = fake_distribution(
+        site,
+        "expcore-red",
+        "1",
+        {"expcore.exporters": {f"n{RED}": f"red_mod:X{RED}", "red": f"gone{RED}:X"}},
+        {"red_mod": f'class X:\n    """{RED}"""\n'},
+    )
+    (info / "METADATA").write_text(
+        f"Metadata-Version: 2.1\nName: expcore-red\nVersion: 1{RED}\nSummary: Sum {RED}\n"
+    )
+    return site
+
+
+@pytest.mark.parametrize(
+    "args",
+    [
+        ("plugins", "list"),
+        ("plugins", "list", "--format", "md"),
+        ("plugins", "why", "exporters/red"),
+        ("plugins", "show", "expcore-red"),
+        ("plugins", "check", "expcore-red"),
+        ("doctor",),
+    ],
+)
+def test_control_characters_of_metadata_reach_no_terminal(steering, args):
+    result = CliRunner().invoke(main, list(args))
+    assert not {"\x1b", "\x9b", "\u202e"} & set(result.output)
+    assert SHOWN in result.output
+
+
+def test_what_is_escaped_is_shown_as_repr_shows_it_and_the_rest_is_left():
+    assert output.escaped("ä … 日本 \\x1b\t") == "ä … 日本 \\x1b\\t"
+    assert output.escaped("a\nb\x07\udc80", keep="\n") == "a\nb\\x07\\udc80"
+    assert output.table(["A", "B"], [["\x1b", "x"]]) == ["A     B", "\\x1b  x"]

@@ -228,3 +228,17 @@ def test_a_line_that_was_cut_is_left_out(tmp_path):
     file.write_text('{"event": "call"}\n5\n{"event": "ca')
     assert trace._read(str(file)) == [{"event": "call"}]
     assert trace._read(str(tmp_path / "nowhere")) == []
+
+
+def test_control_characters_of_a_plugin_are_escaped_in_the_table_and_in_the_file(site):
+    (site / "red.py").write_text(
+        "import json, os\n"
+        "event = {'event': 'call', 'hook': 'h', 'plugin': 'd:plugins/\\x1b[31m', 'dist': 'd', 'ms': 1,\n"
+        "         'result': '\\x1b[32m', 'error': None}\n"
+        "open(os.environ['EXPCORE_TRACE_PLUGINS'], 'a').write(json.dumps(event) + chr(10))\n"
+    )
+    shown = traced(site, "--", sys.executable, "red.py").stderr
+    traced(site, "--output", "calls.txt", "--", sys.executable, "red.py")
+    for text in (shown, (site / "calls.txt").read_text()):
+        assert "\x1b" not in text
+        assert (r"\x1b[31m (d)" in text, r"\x1b[32m" in text) == (True, True)
