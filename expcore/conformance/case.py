@@ -10,12 +10,15 @@ from pathlib import Path
 from typing import Any
 
 from expcore.calling import call_naming
-from expcore.conformance.clause import NotApplicable, Runaway, Violation
+from expcore.conformance.clause import InvalidSample, NotApplicable, Runaway, Violation
 from expcore.errors import InvalidArgument, one_line
 from expcore.testing.clock import VirtualClock
 
 MAX_SLEEPS = 10_000
 """So many waits in one clause, and a component is taken to wait for ever."""
+
+MAX_LOOKS = 200_000
+"""So many looks at the clock between two waits, and a component is taken to wait by looking at it."""
 
 
 @dataclass(frozen=True)
@@ -29,11 +32,13 @@ class Sample:
         component: the object; it is copied for each clause where that is possible.
         factory: makes a fresh one for each clause, called without arguments. That of an estimator is given
             ``model_dir`` and ``config`` if it names them.
-        estimator: exporters and hooks: ``(model_dir) -> estimator`` that the component can work with; None: a
-            NumPy estimator.
+        estimator: exporters, hooks, observers: ``(model_dir) -> estimator`` that the component can work with;
+            None: a NumPy estimator. Predicates: one whose evaluations have the metrics that the predicate
+            decides from; None: the usual ones.
         train_input_fn: estimators, or with ``estimator``: the training data; None: linear data in NumPy,
-            64 examples of 3 features. Those of an estimator are good for 12 steps at least, or endless.
-        eval_input_fn: the evaluation data, likewise; None: the training data. Those of an estimator end, and
+            an endless iterable of batches (x, y) of shapes [16, 3] and [16]. Those of an estimator are good for 12 steps at least, or endless.
+        eval_input_fn: the evaluation data, likewise; None: the training data where they are given, else a
+            pair (x, y) of shapes [64, 3] and [64]. Those of an estimator end, and
             have more than one batch.
         options: schedules: keyword options to run it with.
         config: schedules: attributes of the RunConfig of the experiment that it is run in.
@@ -78,12 +83,33 @@ class Sample:
 
 
 class PatientClock(VirtualClock):
-    """A virtual clock that ends a component which waits for ever."""
+    """A virtual clock that ends a component which waits for ever, or looks at the clock for ever."""
+
+    def __init__(self, start: float = 0.0) -> None:
+        super().__init__(start)
+        self._looks = 0
+
+    def time(self) -> float:
+        """Returns the virtual seconds."""
+        self._look()
+        return super().time()
+
+    def monotonic(self) -> float:
+        """Returns the virtual seconds."""
+        self._look()
+        return super().monotonic()
+
+    def _look(self) -> None:
+        self._looks += 1
+        if self._looks > MAX_LOOKS:
+            raise Runaway(f"it looked at the clock {MAX_LOOKS} times without waiting in between")
 
     def sleep(self, secs: float) -> None:
-        """Jumps; the time also moves a little for a wait of nothing."""
+        """Jumps; a wait of nothing counts as well."""
         super().sleep(secs)
-        if secs <= 0:
+        if secs > 0:
+            self._looks = 0
+        else:
             self.slept.append(0.0)
         if len(self.slept) > MAX_SLEEPS:
             raise Runaway(f"it waited {MAX_SLEEPS} times without coming to an end")
@@ -128,7 +154,7 @@ class Case:
         """A block in which nothing may be raised; ``doing`` says what was being done."""
         try:
             yield
-        except (Violation, NotApplicable):
+        except (Violation, NotApplicable, InvalidSample):
             raise
         except Exception as error:
             raise Violation(f"{doing} raised {one_line(error)}", expected) from error
@@ -141,7 +167,7 @@ class Case:
         """
         try:
             function()
-        except (Violation, NotApplicable):
+        except (Violation, NotApplicable, InvalidSample):
             raise
         except BaseException as error:
             if isinstance(error, kinds):

@@ -10,9 +10,11 @@ from expcore.conformance.case import Sample
 from expcore.conformance.kind import load_kind
 from expcore.conformance.report import Report
 from expcore.conformance.suite import Suite
-from expcore.errors import InvalidArgument, listing
+from expcore.errors import InvalidArgument, InvalidType, listing
 
 _ON_FAIL = ("raise", "collect")
+_MAPPINGS = ("options", "config", "expected_failures")
+_FUNCTIONS = ("factory", "estimator", "train_input_fn", "eval_input_fn")
 
 
 def check(
@@ -56,6 +58,7 @@ def check(
     Raises:
         ConformanceError: see ``on_fail``; it is an AssertionError.
         InvalidArgument: no such kind, clause or capability; neither component nor factory, or both.
+        InvalidType: an argument is of a type that cannot be used.
     """
     if on_fail not in _ON_FAIL:
         raise InvalidArgument(f"on_fail={on_fail!r}: it is not among {listing(_ON_FAIL)}")
@@ -81,8 +84,14 @@ def as_sample(component: Any, **given: Any) -> Sample:
 
     Raises:
         InvalidArgument: neither component nor factory, or both.
+        InvalidType: an argument is no function, or no mapping.
     """
     given = {name: value for name, value in given.items() if value is not None}
+    for name, value in given.items():
+        wanted = _MAPPINGS if name in _MAPPINGS else _FUNCTIONS if name in _FUNCTIONS else ()
+        if wanted and not (isinstance(value, Mapping) if wanted is _MAPPINGS else callable(value)):
+            what = "a mapping" if wanted is _MAPPINGS else "a function"
+            raise InvalidType(f"{name} is {value!r}; it must be {what}")
     if isinstance(component, Sample):
         return Sample(**{**vars(component), **given})
     if (component is None) == ("factory" not in given):

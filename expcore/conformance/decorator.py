@@ -25,7 +25,7 @@ def conformance(component: Any = None, *, kind: str, **given: Any) -> Callable[[
     Args:
         component: as for ``check``.
         kind: as for ``check``.
-        given: other arguments of ``check``, but ``on_fail`` and ``only``.
+        given: other arguments of ``check``, but ``on_fail``.
 
     Raises:
         InvalidArgument: as for ``check``.
@@ -33,15 +33,16 @@ def conformance(component: Any = None, *, kind: str, **given: Any) -> Callable[[
     """
     import pytest
 
-    label = given.pop("label", None)
+    label, only = given.pop("label", None), given.pop("only", None)
     sample = as_sample(component, **given)
     suite = Suite(load_kind(kind), sample, label or label_of(sample))
 
     def outcome(own: str) -> Callable[[], None]:
         return lambda: tell_pytest(suite, own)
 
-    cases = [pytest.param(outcome(clause.id), id=clause.id) for clause in suite.clauses]
-    cases.append(pytest.param(lambda: tell_floor(suite), id="floor"))
+    cases = [pytest.param(outcome(own), id=own) for own in suite.chosen(only)]
+    if only is None:
+        cases.append(pytest.param(lambda: tell_floor(suite), id="floor"))
     return pytest.mark.parametrize("clause", cases)
 
 

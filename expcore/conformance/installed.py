@@ -67,7 +67,9 @@ def _filled(entry: Entry, kind: Kind, sample: Sample) -> Sample:
         return sample
     try:
         loaded = entry.load()
-    except Exception as error:
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # a module that calls sys.exit() is a broken one
         return Sample(**{**vars(sample), "factory": _raising(entry, error)})
     made = kind.name in ("schedule", "observer")  # what such an entry names is the component
     return Sample(**{**vars(sample), "component" if made else "factory": loaded})
@@ -86,7 +88,9 @@ def _sample(point: Any) -> Sample:
     try:
         found = point.load()
         found = found() if callable(found) else found
-    except Exception as error:
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
         raise PluginError(f"{subject}: it cannot be had: {one_line(error)}; mend {point.value}") from error
     if not isinstance(found, Sample):
         raise PluginError(f"{subject}: {point.value} gives {found!r}; it must give a Sample")
@@ -113,6 +117,10 @@ def _expected(start: Path) -> dict[str, Mapping[str, str]]:
                 f"{path}: [tool.expcore.conformance]: {key!r} is not {EXPECTED!r}, which is all there is"
             )
     table = suite.get(EXPECTED, {})
+    if not isinstance(table, Mapping):
+        raise ConfigError(
+            f"{path}: [tool.expcore.conformance]: {EXPECTED} is {table!r}; it must be a table by kind/name"
+        )
     for label, reasons in table.items():
         if not isinstance(reasons, Mapping):
             raise ConfigError(

@@ -9,7 +9,7 @@ from typing import Any
 
 from expcore.conformance.case import Case
 from expcore.conformance.clause import Clause, Clauses
-from expcore.errors import InvalidArgument, listing, nearest
+from expcore.errors import InvalidArgument, InvalidType, listing, nearest
 
 KINDS = {
     "estimator": "estimators",
@@ -57,7 +57,7 @@ class Kind:
         found = {clause.id: clause for clause in self.clauses}
         if wanted not in found:
             raise InvalidArgument(
-                f"clause {wanted!r}: kind {self.name!r} has none of that id{nearest(wanted, found)}; "
+                f"clause {wanted!r}: kind {self.name!r} has none of that id{nearest(str(wanted), found)}; "
                 f"see {next(iter(found.values())).link.partition('#')[0]}"
             )
         return found[wanted]
@@ -68,7 +68,10 @@ def load_kind(name: str) -> Kind:
 
     Raises:
         InvalidArgument: there is no such kind.
+        InvalidType: it is not a string.
     """
+    if not isinstance(name, str):
+        raise InvalidType(f"kind is {name!r}; it must be one of {listing(list(KINDS))}")
     short = GROUPS.get(name) or GROUPS.get(f"{name}s") or name
     short = next((kind for kind, plural in KINDS.items() if short in (kind, plural)), "")
     if not short:

@@ -16,7 +16,8 @@ SCHEMA = 1
 
 def text(report: Report, *, verbose: bool = False) -> str:
     """Returns a summary line, every failure, and what is worth knowing; with ``verbose`` every clause."""
-    lines = [("ok    " if report.ok else "FAILS ") + report.summary]
+    mark = "--    " if report.missing else "ok    " if report.ok else "FAILS "
+    lines = [mark + report.summary]
     for result in report.results:
         if result.status == FAILED:
             lines += ["", *(f"  {line}" for line in result.message.splitlines())]

@@ -56,13 +56,15 @@ class Report:
         component: what was tried, for people.
         kind: its kind.
         results: one a clause, in the order of their ids.
-        whole: False where only some clauses were asked for; then there is no floor.
+        whole: False where only some clauses were asked for; then the floor is one of them.
+        missing: what the component needs and is not here; then nothing could be tried, for no fault of its.
     """
 
     component: str
     kind: str
     results: Sequence[Result]
     whole: bool = True
+    missing: Sequence[str] = ()
 
     @property
     def total(self) -> int:
@@ -77,11 +79,13 @@ class Report:
     @property
     def floor(self) -> int:
         """How many have to be tried at least: every MUST that needs no capability and nothing else."""
-        return sum(r.counts for r in self.results) if self.whole else min(1, self.total)
+        return sum(r.counts for r in self.results) if self.whole else 1
 
     @property
     def below_floor(self) -> bool:
         """Whether fewer were tried than have to be; then nothing is proved."""
+        if self.missing:
+            return False
         if not self.whole:
             return self.ran < self.floor
         return self.ran == 0 or bool(self._untried)
@@ -138,7 +142,10 @@ class Report:
         """One line on what would have had to be tried; "" where nothing is missing."""
         if not self.below_floor:
             return ""
-        return (
-            f"{self.component}: at least {self.floor} clauses have to be tried; "
-            f"not tried: {', '.join(self._untried) or 'all'}"
-        )
+        reasons: dict[str, list[str]] = {}
+        for result in self.results:
+            if result.id in self._untried:
+                reason = result.message.partition(f": {result.status}: ")[2].rstrip("]")
+                reasons.setdefault(reason, []).append(result.id)
+        told = "; ".join(f"{', '.join(ids)} ({reason})" for reason, ids in reasons.items())
+        return f"{self.component}: at least {self.floor} clauses have to be tried; not tried: {told or 'all'}"

@@ -2,34 +2,20 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
-from collections.abc import Collection, Iterable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from expcore.calling import call_naming
-from expcore.clock import RealClock
+from expcore.conformance.attempt import Outcome, attempt
 from expcore.conformance.case import Sample
-from expcore.conformance.clause import MUST, Clause, NotApplicable, Runaway, Violation
+from expcore.conformance.clause import MUST, Clause
 from expcore.conformance.kind import Kind
 from expcore.conformance.network import alone
 from expcore.conformance.report import BLOCKED, FAILED, PASSED, SKIPPED, XFAIL, Report, Result
-from expcore.errors import InvalidArgument, InvalidType, listing, nearest, one_line
-from expcore.host import set_default_host
-
-
-@dataclass(frozen=True)
-class _Outcome:
-    """What a test came to: seen and expected are None unless it failed."""
-
-    status: str
-    reason: str = ""
-    expected: str = ""
-    seconds: float = 0.0
+from expcore.errors import InvalidArgument, InvalidType, listing, nearest
 
 
 class Suite:
@@ -40,44 +26,71 @@ class Suite:
         sample: makes the component.
         label: names it in messages.
 
+    Attributes:
+        clauses: those that are for such a component, in the order of their ids.
+        missing: what it needs and is not here; where there is something, nothing can be tried.
+
     Raises:
         InvalidArgument: an expected failure or a capability does not exist, or has no reason.
+        InvalidType: the expected failures are no mapping, or the capabilities no set of strings.
     """
 
     def __init__(self, kind: Kind, sample: Sample, label: str) -> None:
         self.kind, self.sample, self.label = kind, sample, label
         self._results: dict[str, Result] = {}
-        self._capabilities, self._forms = self._declared()
+        self._fault: Outcome | None = None
+        self._capabilities: frozenset[str] = frozenset()
+        self._forms: frozenset[str] = call_naming(kind.forms, None, case=None)
+        self._requires: tuple[str, ...] = ()
+        self._look()
+        self.missing = tuple(need for need in (*sample.needs, *self._requires) if not available(need))
         self.clauses = [c for c in kind.clauses if not c.forms or set(c.forms) & self._forms]
         self._check_expected()
 
-    def _declared(self) -> tuple[frozenset[str], frozenset[str]]:
+    def _look(self) -> None:
         """Asks one component what it declares and is; one that cannot be made fails the first clause."""
-        try:
-            with tempfile.TemporaryDirectory(prefix="expcore-") as folder, _kept():
-                case = self.kind.case(self.sample, Path(folder))
+        declared: list[Any] = []
+
+        def look(folder: Path) -> None:
+            case = self.kind.case(self.sample, folder)
+            try:
                 component = case.make()
-                forms = call_naming(self.kind.forms, component, case=case)
-        except Exception:
-            return frozenset(), call_naming(self.kind.forms, None, case=None)
-        found = self.sample.capabilities
-        if found is None:
-            found = getattr(component, "capabilities", None)
+            except KeyboardInterrupt:
+                raise
+            except BaseException:  # the first clause of each kind tells it
+                return
+            requires = getattr(component, "requires", None)  # what hooks of this name say
+            self._requires = (requires,) if isinstance(requires, str) else ()
+            declared.append(getattr(component, "capabilities", None))
+            if all(available(need) for need in (*self.sample.needs, *self._requires)):
+                self._forms = call_naming(self.kind.forms, component, case=case)
+
+        outcome = attempt(look)
+        if outcome.status == FAILED:
+            self._fault = replace(outcome, expected="an object whose attributes can be looked at")
+        given = self.sample.capabilities
+        self._capabilities = self._checked(declared[0] if given is None and declared else given)
+
+    def _checked(self, found: Any) -> frozenset[str]:
         declared = _words(found, self.label)
         for word in sorted(declared - set(self.kind.capabilities)):
             raise InvalidArgument(
                 f"{self.label}: capability {word!r} is not among "
                 f"{listing(list(self.kind.capabilities))}{nearest(word, self.kind.capabilities)}"
             )
-        return declared, forms
+        return declared
 
     def _check_expected(self) -> None:
-        known = [clause.id for clause in self.clauses]
-        for own, reason in self.sample.expected_failures.items():
+        known, expected = [clause.id for clause in self.clauses], self.sample.expected_failures
+        if not isinstance(expected, Mapping):
+            raise InvalidType(
+                f"{self.label}: expected_failures is {expected!r}; it must map clause ids to reasons"
+            )
+        for own, reason in expected.items():
             if own not in known:
                 raise InvalidArgument(
                     f"{self.label}: expected failure {own!r} is no clause of such a {self.kind.name}"
-                    f"{nearest(own, known)}; correct or remove it"
+                    f"{nearest(str(own), known)}; correct or remove it"
                 )
             if not isinstance(reason, str) or not reason.strip():
                 raise InvalidArgument(f"{self.label}: expected failure {own!r} has no reason; give one")
@@ -91,14 +104,26 @@ class Suite:
         Raises:
             InvalidArgument: there is no such clause for the component.
         """
-        wanted = [c.id for c in self.clauses]
-        if only is not None:
-            only = [only] if isinstance(only, str) else list(only)
-            for own in only:
-                self.kind.clause(own)
-            wanted = [own for own in wanted if own in only]
+        wanted = self.chosen(only)
         results = [self.result(own) for own in wanted]
-        return Report(self.label, self.kind.name, results, whole=only is None)
+        return Report(self.label, self.kind.name, results, whole=only is None, missing=self.missing)
+
+    def chosen(self, only: Iterable[str] | None) -> list[str]:
+        """Returns the ids to tell; all where ``only`` is None.
+
+        Raises:
+            InvalidArgument: there is no such clause for the component.
+            InvalidType: ``only`` is no list of ids.
+        """
+        known = [c.id for c in self.clauses]
+        if only is None:
+            return known
+        if not isinstance(only, Iterable):
+            raise InvalidType(f"only is {only!r}; it must be a list of clause ids, or None")
+        only = [only] if isinstance(only, str) else list(only)
+        for own in only:
+            self.kind.clause(own)
+        return [own for own in known if own in only]
 
     def result(self, own: str) -> Result:
         """Returns what comes out of a clause; what it depends on is tried first, and everything once."""
@@ -107,7 +132,7 @@ class Suite:
         return self._results[own]
 
     def _try(self, clause: Clause) -> Result:
-        missing = [need for need in (*self.sample.needs, *clause.needs) if not available(need)]
+        missing = [*self.missing, *(need for need in clause.needs if not available(need))]
         if missing:
             return self._told(clause, SKIPPED, f"it needs {' and '.join(missing)}, which is not here")
         applicable = {c.id for c in self.clauses}
@@ -119,7 +144,7 @@ class Suite:
                 blocked = self._told(clause, BLOCKED, reason)
                 excused = before.status == XFAIL or (before.status == BLOCKED and not before.counts)
                 return replace(blocked, counts=False) if excused else blocked
-        outcome = self._run(clause)
+        outcome = self._fault or attempt(lambda folder: clause.test(self.kind.case(self.sample, folder)))
         if clause.capability is not None and clause.capability not in self._capabilities:
             word = clause.capability
             if outcome.status == PASSED:
@@ -128,14 +153,14 @@ class Suite:
             return self._told(clause, SKIPPED, f"capability {word!r} is not declared", outcome.seconds)
         return self._judged(clause, outcome)
 
-    def _judged(self, clause: Clause, outcome: _Outcome) -> Result:
+    def _judged(self, clause: Clause, outcome: Outcome) -> Result:
         excuse = self.sample.expected_failures.get(clause.id)
         if outcome.status == FAILED and excuse is not None:
             return self._told(clause, XFAIL, f"expected to fail: {excuse}", outcome.seconds)
         if outcome.status == PASSED and excuse is not None:
             seen = f"it passes, though it was expected to fail ({excuse})"
-            failed = _Outcome(FAILED, seen, "the expected failure taken off the list", outcome.seconds)
-            return self._failed(clause, failed)
+            expected = "the expected failure taken off the list"
+            return self._failed(clause, replace(outcome, reason=seen, expected=expected))
         if outcome.status == FAILED:
             return self._failed(clause, outcome)
         return self._told(clause, outcome.status, outcome.reason, outcome.seconds)
@@ -146,42 +171,22 @@ class Suite:
         message = f"{clause.id} {clause.level}: {clause.title}"
         if reason:
             message += f" [{self.label}: {status}: {reason}]"
-        counts = clause.level == MUST and clause.capability is None and all(map(available, clause.needs))
+        here = not self.missing and all(map(available, clause.needs))
+        counts = clause.level == MUST and clause.capability is None and here
         return Result(clause.id, status, clause.level, message, clause.title, clause.link, secs, counts, note)
 
-    def _failed(self, clause: Clause, outcome: _Outcome) -> Result:
+    def _failed(self, clause: Clause, outcome: Outcome) -> Result:
         result = self._told(clause, FAILED, "", outcome.seconds)
+        hint = f"first what raises, or bring what it needs as a sample; {clause.hint}"
         message = (
             f"{clause.id} {clause.level}: {clause.title}\n"
             f"  component: {self.label}\n"
             f"  seen:      {outcome.reason}\n"
             f"  expected:  {outcome.expected or clause.title}\n"
-            f"  mend:      {clause.hint}\n"
+            f"  mend:      {hint if outcome.raised else clause.hint}\n"
             f"  see:       {clause.link}"
         )
         return replace(result, message=message)
-
-    def _run(self, clause: Clause) -> _Outcome:
-        clock = RealClock()
-        start = clock.monotonic()
-
-        def outcome(status: str, reason: str = "", expected: str = "") -> _Outcome:
-            return _Outcome(status, reason, expected, clock.monotonic() - start)
-
-        try:
-            with tempfile.TemporaryDirectory(prefix="expcore-") as folder, _kept():
-                clause.test(self.kind.case(self.sample, Path(folder)))
-        except Violation as found:
-            return outcome(FAILED, found.seen, found.expected)
-        except NotApplicable as reason:
-            return outcome(SKIPPED, str(reason))
-        except KeyboardInterrupt:
-            raise
-        except Runaway as error:
-            return outcome(FAILED, str(error))
-        except BaseException as error:
-            return outcome(FAILED, f"{one_line(error)}{_where(error)}")
-        return outcome(PASSED)
 
 
 def available(need: str) -> bool:
@@ -197,26 +202,3 @@ def _words(found: Any, label: str) -> frozenset[str]:
     if isinstance(found, str) or not isinstance(found, Collection):
         raise InvalidType(f"{label}: capabilities is {found!r}; it must be a set of strings")
     return frozenset(map(str, found))
-
-
-@contextmanager
-def _kept() -> Iterator[None]:
-    """What a clause changes of the process is put back: directory, environment, default plugin host."""
-    cwd, environ, host = os.getcwd(), dict(os.environ), set_default_host(None)
-    try:
-        yield
-    finally:
-        os.chdir(cwd)
-        if dict(os.environ) != environ:
-            os.environ.clear()
-            os.environ.update(environ)
-        set_default_host(host)
-
-
-def _where(error: BaseException) -> str:
-    trace = error.__traceback__
-    while trace is not None and trace.tb_next is not None:
-        trace = trace.tb_next
-    if trace is None:
-        return ""
-    return f" (at {trace.tb_frame.f_code.co_filename}:{trace.tb_lineno})"

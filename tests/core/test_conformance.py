@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from expcore.conformance import Case, ConformanceError, Kind, Sample, check, load_kind
-from expcore.conformance.case import MAX_SLEEPS, PatientClock
+from expcore.conformance.attempt import attempt
+from expcore.conformance.case import MAX_LOOKS, MAX_SLEEPS, PatientClock
 from expcore.conformance.clause import Clauses, Runaway, Violation
 from expcore.conformance.suite import Suite
 from expcore.errors import InvalidArgument, InvalidType
@@ -130,10 +131,11 @@ def test_an_expected_failure_is_no_failure_and_has_its_reason():
     assert found.ok
 
 
-def test_what_an_expected_failure_blocks_does_not_count_for_the_floor():
+def test_what_an_expected_failure_blocks_is_told_and_does_not_count_for_the_floor():
     found = report("one", expected_failures={"THG-001": "no time yet"})
     assert statuses(found) == {"1": "xfail", "2": "blocked", "3": "blocked", "4": "skipped", "6": "skipped"}
     assert found.ok
+    assert "1 xfail, 2 skipped, 2 blocked" in found.summary
 
 
 def test_an_expected_failure_that_passes_is_a_failure():
@@ -176,7 +178,8 @@ def test_a_must_that_was_skipped_by_itself_leaves_the_report_below_the_floor():
     found = Suite(Kind("thing", Case, clauses), Sample(Thing()), "it").report()
     assert found.below_floor
     assert not found.ok
-    with pytest.raises(ConformanceError, match=r"at least 1 clauses have to be tried; not tried: THG-001"):
+    message = r"at least 1 clauses have to be tried; not tried: THG-001 \(there is nothing to try\)"
+    with pytest.raises(ConformanceError, match=message):
         found.raise_for_failures()
 
 
@@ -209,16 +212,27 @@ def test_a_choice_of_clauses_has_no_floor_but_one():
     assert statuses(found) == {"4": "passed"}
     assert found.ok
     assert not report(only=["THG-006"]).ok
+    assert not report(only=[]).ok
     with pytest.raises(InvalidArgument, match="has none of that id; did you mean 'THG-"):
         report(only=["THG-040"])
 
 
-def test_a_sample_that_needs_what_is_not_here_proves_nothing_and_says_why():
+def test_a_sample_that_needs_what_is_not_here_is_not_tried_and_says_why():
     found = report(needs=("no_such_library",))
     assert set(statuses(found).values()) == {"skipped"}
     assert "it needs no_such_library, which is not here" in found.results[0].message
-    assert not found.ok
+    assert (found.missing, found.ran, found.floor) == (("no_such_library",), 0, 0)
+    assert found.ok
     assert tried == []
+
+
+def test_what_a_hook_requires_is_needed_too():
+    class Hook(Thing):
+        requires = "no_such_library"
+
+    found = Suite(a_kind(), Sample(Hook()), "it").report()
+    assert found.missing == ("no_such_library",)
+    assert found.ran == 0
 
 
 # --- messages ---------------------------------------------------------------------------------------------
@@ -273,6 +287,37 @@ def test_control_c_ends_the_suite():
         Suite(kind_of(failing(KeyboardInterrupt())), Sample(Thing()), "it").report()
 
 
+def test_what_raises_is_told_to_be_mended_first():
+    (failure,) = Suite(kind_of(failing(KeyError("x"))), Sample(Thing()), "it").report().failures
+    assert "mend:      first what raises, or bring what it needs as a sample; mend it" in failure.message
+
+
+def test_a_component_that_ends_the_process_or_cannot_be_looked_at_fails():
+    def leaves():
+        raise SystemExit(0)
+
+    class Untouchable:
+        def __getattr__(self, name):
+            raise RuntimeError(f"do not touch {name}")
+
+    for sample in (Sample(factory=leaves), Sample(factory=Untouchable)):
+        kind = load_kind("predicate")
+        found = Suite(kind, sample, "it").report()
+        assert found.results[0].status == "failed"
+        assert not found.ok
+    assert "do not touch" in found.results[0].message
+
+
+def test_a_clause_that_does_not_end_is_ended():
+    def hangs(_folder):
+        while True:
+            pass
+
+    found = attempt(hangs, limit_secs=0.05)
+    assert (found.status, found.reason) == ("failed", "it did not come to an end within 0.05 seconds")
+    assert attempt(lambda folder: None).status == "passed"
+
+
 # --- cases ------------------------------------------------------------------------------------------------
 
 
@@ -322,6 +367,18 @@ def test_an_error_where_none_may_be_is_a_violation(tmp_path):
     assert isinstance(case.raised(lambda: int("x"), ValueError), ValueError)
     with pytest.raises(Violation, match=r"TypeError.*expected: ValueError, or no error"):
         case.raised(lambda: int([]), ValueError)
+
+
+def test_the_clock_of_the_suite_ends_who_waits_by_looking_at_it():
+    clock = PatientClock()
+    for _ in range(3):
+        for _ in range(MAX_LOOKS):
+            clock.time()
+        clock.sleep(1)
+    for _ in range(MAX_LOOKS):
+        clock.monotonic()
+    with pytest.raises(Runaway, match=f"looked at the clock {MAX_LOOKS} times"):
+        clock.time()
 
 
 # --- clauses and kinds ------------------------------------------------------------------------------------
@@ -399,9 +456,17 @@ def test_check_takes_a_factory_a_sample_and_a_label():
         ({"component": goes_on, "kind": "predicat"}, "did you mean 'predicate'"),
         ({"component": goes_on, "kind": "predicate", "on_fail": "ignore"}, "on_fail='ignore'"),
         ({"component": goes_on, "kind": "predicate", "only": ["PRE-999"]}, "has none of that id"),
+        ({"component": goes_on, "kind": None}, "kind is None"),
+        ({"component": goes_on, "kind": ["predicate"]}, "kind is"),
+        ({"component": goes_on, "kind": "predicate", "only": 3}, "only is 3"),
+        ({"component": goes_on, "kind": "predicate", "only": [None]}, "has none of that id"),
+        ({"component": goes_on, "kind": "predicate", "expected_failures": ["PRE-003"]}, "must be a mapping"),
+        ({"component": goes_on, "kind": "predicate", "expected_failures": {3: "x"}}, "is no clause"),
+        ({"component": goes_on, "kind": "schedule", "options": 3}, "options is 3"),
+        ({"factory": 3, "kind": "predicate"}, "factory is 3; it must be a function"),
     ],
 )
 def test_check_refuses_what_it_cannot_use(given, message):
     component = given.pop("component", None)
-    with pytest.raises(InvalidArgument, match=message):
+    with pytest.raises((InvalidArgument, InvalidType), match=message):
         check(component, **given)

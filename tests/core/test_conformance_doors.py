@@ -38,6 +38,9 @@ def excused():
 
 def no_sample():
     return 3
+
+def leaves():
+    raise SystemExit(0)
 """
 ALL = len(load_kind("predicate").clauses)
 TWO = {"good": "strange_predicates:good", "bad": "strange_predicates:bad"}
@@ -158,9 +161,21 @@ def test_expected_failures_come_from_pyproject(install, tmp_path):
         (tmp_path / "pyproject.toml").write_text(text.replace(old, new))
         with pytest.raises((ConfigError, InvalidArgument), match=message):
             suites("expcore-strange")
+    (tmp_path / "pyproject.toml").write_text("[tool.expcore.conformance]\nexpected_failures = 3\n")
+    with pytest.raises(ConfigError, match="must be a table by kind/name"):
+        suites("expcore-strange")
     (tmp_path / "pyproject.toml").write_text("[tool.expcore.conformance.expected_failures]\nx = 3\n")
     with pytest.raises(ConfigError, match="'x' is 3; it must be a table"):
         suites("expcore-strange")
+
+
+def test_what_ends_the_process_is_a_failure_and_the_others_are_told(install):
+    install({"bad": "strange_predicates:bad", "leaves": "strange_predicates:leaves"})
+    done = command("expcore-strange")
+    assert done.exit_code == 1
+    assert "FAILS predicates/bad" in done.stdout
+    assert "FAILS predicates/leaves" in done.stdout
+    assert "SystemExit" in done.stdout
 
 
 # --- the command --------------------------------------------------------------------------------------
@@ -181,7 +196,13 @@ def test_the_command_tells_each_component_and_ends_with_1_where_a_must_fails(ins
 
 
 @pytest.mark.parametrize(
-    "args", [["nowhere"], ["expcore-strange", "--kind", "exporter"], ["expcore-strange", "-k", "PRE-999"]]
+    "args",
+    [
+        ["nowhere"],
+        ["expcore-strange", "--kind", "exporter"],
+        ["expcore-strange", "-k", "PRE-999"],
+        ["expcore-strange", "-k", "PRE-001", "--badge", "badge.json"],
+    ],
 )
 def test_a_wrong_question_ends_with_64_and_one_line(install, args):
     install(TWO)
