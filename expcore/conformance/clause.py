@@ -33,6 +33,10 @@ class NotApplicable(Exception):
     """A clause finds nothing to try in a component; the reason is told with the result."""
 
 
+class InvalidSample(InvalidArgument):
+    """What a component was to be tried with is wrong; no clause fails for it, the trial ends."""
+
+
 class Runaway(BaseException):
     """A component goes on waiting for ever; no ``except Exception`` of its own can swallow this."""
 
