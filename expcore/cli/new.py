@@ -29,16 +29,17 @@ def new(dist: str, kind: str, name: str, directory: str) -> None:
     from expcore.scaffold import KINDS, Project, write
 
     project = Project(dist, kind, name)
+    # What is installed, whatever the user chose or switched off; a pyproject.toml above is no concern here.
+    rows = PluginHost(strict=False, environ={}).statuses(KINDS[kind])
     folder = write(project, Path(directory))
     click.echo(f"{folder} is written: the {kind} {project.name!r}; next: pytest {folder}")
     if not dist.startswith("expcore-"):
         click.echo("note: distributions of plugins are usually called expcore-...", err=True)
-    taken = {
-        row.provider for row in PluginHost(strict=False).statuses(KINDS[kind]) if row.name == project.name
-    }
-    if taken - {project.package.replace("_", "-")}:
+    own = project.package.replace("_", "-")
+    taken = sorted({row.provider for row in rows if row.name == project.name} - {own})
+    if taken:
         click.echo(
-            f"note: {kind} {project.name!r} exists already, in {', '.join(sorted(taken))}; installed, yours "
+            f"note: {kind} {project.name!r} exists already, in {', '.join(taken)}; installed, yours "
             "replaces a built-in of that name, and is in conflict with another third party's",
             err=True,
         )

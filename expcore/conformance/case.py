@@ -35,11 +35,11 @@ class Sample:
         estimator: exporters, hooks, observers: ``(model_dir) -> estimator`` that the component can work with;
             None: a NumPy estimator. Predicates: one whose evaluations have the metrics that the predicate
             decides from; None: the usual ones.
-        train_input_fn: estimators, or with ``estimator``: the training data; None: linear data in NumPy,
-            an endless iterable of batches (x, y) of shapes [16, 3] and [16]. Those of an estimator are good for 12 steps at least, or endless.
+        train_input_fn: estimators, or with ``estimator``: the training data; None: linear data in NumPy, an
+            endless iterable of batches (x, y) of shapes [16, 3] and [16]. Those of an estimator are good for
+            12 steps at least, or endless.
         eval_input_fn: the evaluation data, likewise; None: the training data where they are given, else a
-            pair (x, y) of shapes [64, 3] and [64]. Those of an estimator end, and
-            have more than one batch.
+            pair (x, y) of shapes [64, 3] and [64]. Those of an estimator end, and have more than one batch.
         options: schedules: keyword options to run it with.
         config: schedules: attributes of the RunConfig of the experiment that it is run in.
         needs: what has to be there to try it at all, such as "tensorflow"; where it is not, nothing is tried,

@@ -28,12 +28,13 @@ KINDS = {
 """Each kind that there is a template for, and the end of its entry-point group."""
 
 _DIST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?")
+_CONFORMANCE = "test_conformance.py"
 _FILES = {
     ".github/workflows/test.yml": "ci.yml",
     ".gitignore": "gitignore",
     "README.md": "readme.md",
     "pyproject.toml": "pyproject.toml",
-    "tests/test_conformance.py": "test_conformance.py",
+    "tests/test_conformance.py": _CONFORMANCE,
 }
 """The template of each file that all kinds have."""
 
@@ -74,7 +75,7 @@ class Project:
                 f"distribution {self.dist!r}: {self.package!r} cannot be a Python package; "
                 "call it for example expcore-myexporter"
             )
-        if not self.package.startswith("expcore_") and find_spec(self.package) is not None:
+        if find_spec(self.package) is not None and not _is_own(self.dist):
             raise InvalidArgument(
                 f"distribution {self.dist!r}: its package {self.package!r} would hide another; "
                 "call it for example expcore-myexporter"
@@ -99,13 +100,14 @@ class Project:
     def target(self) -> str:
         """What the entry point names: a class, or the function of a schedule."""
         if self.kind == "schedule":
-            name, other = self.name, f"{self.name}_schedule"
+            name, other = self.name, f"run_{self.name}"
         else:
             name = "".join(part.capitalize() for part in self.name.split("_"))
-            other = f"{name}{self.kind.capitalize()}"
-        code = _source(f"component_{self.kind}.py") + _source(f"test_{self.kind}.py")
-        taken = re.search(rf"\b{name}\b", code)
-        return other if taken or name in _BUILTINS else name
+            other = f"{self.kind.capitalize()}{name}"
+        code = "".join(map(_source, (f"component_{self.kind}.py", f"test_{self.kind}.py", _CONFORMANCE)))
+        taken = re.search(rf"\b{name}\b", code) or name in _BUILTINS
+        # pytest would take what begins like a test for one.
+        return other if taken or name.lower().startswith("test") else name
 
     def values(self) -> dict[str, str]:
         """Returns what stands for the templates' placeholders."""
@@ -162,6 +164,16 @@ def rendered(project: Project) -> Iterator[tuple[str, str]]:
     texts["tests/test_behaviour.py"] = _source(f"test_{project.kind}.py")
     for path, text in sorted(texts.items()):
         yield path, Template(text).substitute(values)
+
+
+def _is_own(dist: str) -> bool:
+    """Whether a plugin of that name is installed, which is now made anew, so that the package is its own."""
+    from importlib_metadata import PackageNotFoundError, distribution
+
+    try:
+        return canonical(dist).startswith("expcore-") and distribution(dist) is not None
+    except PackageNotFoundError:
+        return False
 
 
 def _source(template: str) -> str:

@@ -81,12 +81,15 @@ def test_the_component_may_have_another_name(tmp_path):
 @pytest.mark.parametrize(
     ("kind", "name", "target"),
     [
-        ("exporter", "path", "PathExporter"),
-        ("hook", "run", "RunHook"),
-        ("schedule", "experiment", "experiment_schedule"),
-        ("predicate", "metrics", "MetricsPredicate"),
-        ("estimator", "model", "ModelEstimator"),
-        ("schedule", "print", "print_schedule"),
+        ("exporter", "path", "ExporterPath"),
+        ("hook", "run", "HookRun"),
+        ("schedule", "experiment", "run_experiment"),
+        ("predicate", "metrics", "PredicateMetrics"),
+        ("estimator", "model", "EstimatorModel"),
+        ("schedule", "print", "run_print"),
+        ("schedule", "check", "run_check"),
+        ("schedule", "tests", "run_tests"),
+        ("observer", "test_watch", "ObserverTestWatch"),
         ("exporter", "mine", "Mine"),
     ],
 )
@@ -106,7 +109,8 @@ def test_a_name_that_the_code_uses_itself_is_avoided(kind, name, target):
         ("class", "hook", "", "cannot be a Python package"),
         ("json", "hook", "", "would hide another"),
         ("pluggy", "hook", "", "would hide another"),
-        ("expcore", "hook", "", "would hide another"),
+        ("expcore", "hook", "ours", "would hide another"),
+        ("expcore-plugins", "exporter", "", "would hide another"),
         ("expcore-mine", "hook", "My-Thing", "lower-case"),
         ("expcore-mine", "hook", "class", "no keyword"),
         ("expcore-3d", "hook", "", "give one with --name"),
@@ -148,6 +152,13 @@ def test_the_command_says_what_it_wrote_and_what_comes_next(tmp_path):
     folder = tmp_path / "expcore-mine"
     assert done.stdout == f"{folder} is written: the exporter 'mine'; next: pytest {folder}\n"
     assert done.stderr == ""
+
+
+def test_the_command_does_not_mind_a_broken_pyproject_above(tmp_path, monkeypatch):
+    (tmp_path / "pyproject.toml").write_text("this is no TOML")
+    monkeypatch.chdir(tmp_path)
+    done = command("expcore-mine", "--kind", "hook")
+    assert (done.exit_code, done.stderr) == (0, "")
 
 
 def test_the_command_notes_names_that_surprise(tmp_path):
