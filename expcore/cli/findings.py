@@ -33,6 +33,17 @@ RULES: Mapping[str, Rule] = {
     "LNT-003": Rule(ERROR, "the module's source is not Python", "correct the line"),
     "LNT-004": Rule(ERROR, "the module has no such attribute", "correct the entry, or define the attribute"),
     "LNT-005": Rule(ERROR, "a name is declared more than once", "keep one of the declarations"),
+    "LNT-006": Rule(
+        ERROR,
+        "the entry names a constant",
+        "name a function or a class; for an observer a module, a class or an object",
+    ),
+    "LNT-007": Rule(
+        ERROR, "there is no such group of entry points", "correct the group's name, or begin it otherwise"
+    ),
+    "LNT-008": Rule(
+        ERROR, "entry_points.txt cannot be read", "write it as UTF-8: [group], then name = module:attribute"
+    ),
     # What an import costs.
     "LNT-010": Rule(
         WARNING, "a heavy library is imported with the module", "import it inside the functions that need it"
@@ -94,6 +105,15 @@ RULES: Mapping[str, Rule] = {
     "LNT-044": Rule(
         WARNING, "it is never told which checkpoint is exported", "name checkpoint_path, and use it"
     ),
+    "LNT-045": Rule(
+        ERROR,
+        "it is called, but none of it is executed",
+        "write a plain function: nothing awaits it, or asks for its next value",
+    ),
+    "LNT-046": Rule(ERROR, "a method is a constant", "define it as a method"),
+    "LNT-047": Rule(
+        WARNING, "an option of the schedule has no default", "give it one: by its name alone it cannot be run"
+    ),
     # Observers.
     "LNT-050": Rule(ERROR, "there is no hook of this name", "see docs/hook-reference.md for the names"),
     "LNT-051": Rule(ERROR, "an argument is not the hook's", "take only arguments of the hook"),
@@ -106,6 +126,11 @@ RULES: Mapping[str, Rule] = {
         ERROR, "a wrapper or a specname is refused", "give a plain function of the hook's own name"
     ),
     "LNT-056": Rule(ERROR, "the observer's class needs arguments", "give every parameter a default"),
+    "LNT-057": Rule(
+        ERROR,
+        "a hook is called, but none of it is executed",
+        "write a plain function: nothing awaits it, or asks for its next value",
+    ),
     # Names.
     "LNT-060": Rule(
         NOTE, "the distribution's name does not begin with expcore-", "people search for expcore-..."

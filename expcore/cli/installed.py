@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlparse
 
-from expcore.errors import UnknownComponent, listing, nearest
+from expcore.errors import UnknownComponent, listing, nearest, one_line
 from expcore.host.discovery import BUILTIN, Entry, canonical, discover
 
 if TYPE_CHECKING:
@@ -78,6 +78,20 @@ class Installed:
             return ""
 
     @cached_property
+    def unreadable(self) -> str | None:
+        """Why entry_points.txt cannot be read; None where it can, or is not there."""
+        try:
+            list(self.metadata.entry_points)
+        except Exception as error:  # not UTF-8, or not of the form; how that shows depends on the version
+            return one_line(error)
+        return None
+
+    @property
+    def groups(self) -> set[str]:
+        """The groups of entry points that it has; none where they cannot be read."""
+        return set() if self.unreadable else {point.group for point in self.metadata.entry_points}
+
+    @cached_property
     def requirements(self) -> list[Requirement]:
         """What it requires of expcore, where the environment of this process counts; [] for nothing."""
         from packaging.requirements import Requirement
@@ -140,7 +154,9 @@ def find_installed(name: str) -> Installed:
     wanted = canonical(name)
     found = next((dist for dist in installed() if dist.name == wanted), None)
     providers = sorted({entry.dist.name for entry in discover()} - {""})
-    if found is not None and (found.name in providers or "[expcore." in found.entry_points):
+    if found is not None and (
+        found.name in providers or "[expcore." in found.entry_points or found.unreadable
+    ):
         return found
     what = "it is not installed" if found is None else "it provides no plugin of expcore"
     raise UnknownComponent(

@@ -12,9 +12,11 @@ from expcore.cli.lint_components import check_component
 from expcore.cli.lint_imports import heavy_imports
 from expcore.cli.lint_observers import check_observer
 from expcore.cli.source import AttributeMissing, ModuleBroken, ModuleMissing, Place, Sources
-from expcore.errors import one_line
-from expcore.host.discovery import BUILTIN, OBSERVERS, Entry, discover
+from expcore.errors import listing, nearest, one_line
+from expcore.host.discovery import BUILTIN, KINDS, OBSERVERS, Entry, discover
 
+_FILE = "entry_points.txt"
+_GROUPS = (*(f"{BUILTIN}.{kind}" for kind in (*KINDS, OBSERVERS)), f"{BUILTIN}.conformance")
 _SNAKE = re.compile(r"[a-z][a-z0-9_]*")
 
 
@@ -22,8 +24,11 @@ def lint(dist: Installed) -> list[Finding]:
     """Returns what is wrong with a distribution, the gravest first."""
     entries, sources = dist.entries(), Sources()
     found = [*_requirement(dist), *_distribution_name(dist), *_names(entries), *_twice(entries)]
+    found += [*_file(dist, entries), *_groups(dist)]
     sound = []
     for entry in entries:
+        if entry.fault is not None and entry.point is None:
+            continue  # the file, or a group of it
         if entry.fault is not None:
             found.append(Finding("LNT-001", entry.label, "entry_points.txt", f"{one_line(entry.fault)}"))
             continue
@@ -89,6 +94,21 @@ def _names(entries: Iterable[Entry]) -> Iterator[Finding]:
         if entry.label in builtins and not entry.builtin and entry.kind != OBSERVERS:
             what = f"expcore has a built-in {entry.label}; expcore:{entry.name} still has it"
             yield Finding("LNT-062", entry.label, "entry_points.txt", what)
+
+
+def _file(dist: Installed, entries: Iterable[Entry]) -> Iterator[Finding]:
+    faults = [e.fault for e in entries if e.point is None and e.fault is not None and e.name == _FILE]
+    why = one_line(faults[0]) if faults else dist.unreadable
+    if why is not None:
+        yield Finding("LNT-008", "", _FILE, why)
+
+
+def _groups(dist: Installed) -> Iterator[Finding]:
+    """Groups that begin as those of expcore and are none of them."""
+    for group in sorted(dist.groups - {*_GROUPS}):
+        if group.strip().lower().startswith(f"{BUILTIN}."):
+            what = f"there is no group {group!r}{nearest(group, _GROUPS)}; groups are {listing(_GROUPS)}"
+            yield Finding("LNT-007", "", _FILE, what)
 
 
 def _twice(entries: Iterable[Entry]) -> Iterator[Finding]:

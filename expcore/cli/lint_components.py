@@ -7,8 +7,9 @@ import difflib
 from collections.abc import Callable, Iterator, Mapping
 
 from expcore.cli.findings import Finding
-from expcore.cli.shapes import Shape, Signature, product_of, shape_of, signature_of
-from expcore.cli.source import Place, Sources
+from expcore.cli.output import cut
+from expcore.cli.shapes import Shape, Signature, never_runs, product_of, shape_of, signature_of
+from expcore.cli.source import Module, Place, Sources, constant_of
 from expcore.errors import listing
 from expcore.host.discovery import Entry
 from expcore.types import ESTIMATOR_METHODS, HOOK_METHODS
@@ -34,6 +35,11 @@ _ALIKE = 0.8
 
 def check_component(entry: Entry, place: Place, sources: Sources) -> Iterator[Finding]:
     """Yields what does not fit; what the text does not tell is left out."""
+    constant = constant_of(place)
+    if constant is not None:
+        yield Finding("LNT-006", entry.label, place.where, f"{entry.target} is {_short(constant)}")
+        return
+    yield from _executed(entry, place.node, place.module)
     signature = signature_of(place, sources)
     if entry.kind == "schedules":
         yield from _schedule(entry, place, signature)
@@ -59,6 +65,9 @@ def _schedule(entry: Entry, place: Place, signature: Signature | None) -> Iterat
     options = [p.name for p in signature.parameters[1:] if p.kind == "positional"]
     if options:
         yield Finding("LNT-034", entry.label, place.where, f"{listing(options)} of {seen}")
+    must = [p.name for p in signature.parameters if p is not first and p.named and not p.default]
+    if must and first is not None:
+        yield Finding("LNT-047", entry.label, place.where, f"{listing(must)} of {seen}")
 
 
 def _factory(entry: Entry, place: Place, signature: Signature) -> Iterator[Finding]:
@@ -72,10 +81,14 @@ def _factory(entry: Entry, place: Place, signature: Signature) -> Iterator[Findi
 
 def _exporter(entry: Entry, shape: Shape) -> Iterator[Finding]:
     yield from _almost(entry, shape, ("write", "export"))
-    if shape.whole and not (shape.has("write") or shape.has("export")):
-        yield Finding("LNT-035", entry.label, shape.place.where, "it has neither write() nor export()")
+    if shape.whole and not (shape.calls("write") or shape.calls("export")):
+        constants = list(_constants(entry, shape, ("write", "export")))
+        yield from constants
+        if not constants:
+            yield Finding("LNT-035", entry.label, shape.place.where, "it has neither write() nor export()")
         return
     for method, rule, offered in (("write", "LNT-036", _OFFERED), ("export", "LNT-037", _OFFERED_TO_EXPORT)):
+        yield from _executed(entry, *_method(shape, method))
         signature = shape.signature(method)
         if signature is None:
             continue
@@ -84,7 +97,7 @@ def _exporter(entry: Entry, shape: Shape) -> Iterator[Finding]:
             yield Finding(rule, entry.label, shape.at(method), f"it is {method}{signature}")
         elif "checkpoint_path" not in signature.names:
             yield Finding("LNT-044", entry.label, shape.at(method), f"it is {method}{signature}")
-    if shape.whole and shape.has("export") and not (shape.has("name") or _is_field(shape, "name")):
+    if shape.whole and shape.calls("export") and not (shape.has("name") or _is_field(shape, "name")):
         yield Finding("LNT-038", entry.label, shape.place.where, "it has export() and no attribute name")
     if "Policy" in shape.bases:
         yield from _count(entry, shape, "wants", 3)
@@ -94,15 +107,20 @@ def _hook(entry: Entry, shape: Shape) -> Iterator[Finding]:
     if shape.bases & _FOREIGN_HOOKS:
         return
     yield from _almost(entry, shape, HOOK_METHODS)
-    if shape.whole and not any(shape.has(method) for method in HOOK_METHODS):
+    if shape.whole and all(shape.lacks(method) for method in HOOK_METHODS):
         yield Finding("LNT-039", entry.label, shape.place.where, f"it has none of {listing(HOOK_METHODS)}")
+    yield from _constants(entry, shape, HOOK_METHODS)
     for method, count in _HOOK_ARGUMENTS.items():
+        yield from _executed(entry, *_method(shape, method))
         yield from _count(entry, shape, method, count)
 
 
 def _estimator(entry: Entry, shape: Shape) -> Iterator[Finding]:
     yield from _almost(entry, shape, ESTIMATOR_METHODS)
-    missing = [name for name in (*ESTIMATOR_METHODS, "model_dir") if not shape.has(name)]
+    yield from _constants(entry, shape, ESTIMATOR_METHODS)
+    for method in ESTIMATOR_METHODS:
+        yield from _executed(entry, *_method(shape, method))
+    missing = [name for name in (*ESTIMATOR_METHODS, "model_dir") if shape.lacks(name)]
     if shape.whole and missing:
         yield Finding("LNT-043", entry.label, shape.place.where, f"it lacks {listing(missing)}")
 
@@ -127,11 +145,14 @@ def _predicate(
     where, called = product.where, None
     if isinstance(product.node, ast.ClassDef):
         shape = shape_of(product, sources)
-        if shape.whole and not shape.has("__call__"):
+        if shape.whole and shape.lacks("__call__"):
             yield Finding("LNT-042", entry.label, where, "its objects have no __call__(eval_result)")
+        yield from _constants(entry, shape, ("__call__",))
+        yield from _executed(entry, *_method(shape, "__call__"))
         if "__call__" in shape.methods:
             where, called = shape.at("__call__"), shape.signature("__call__")
     else:
+        yield from _executed(entry, product.node, product.module)
         called = signature_of(product, sources)
     if called is not None and (called.needs({"checkpoint_path", "history"}, 1) or not _places(called, 1)):
         yield Finding("LNT-042", entry.label, where, f"it is called with a result, and takes {called}")
@@ -160,6 +181,30 @@ def _almost(entry: Entry, shape: Shape, wanted: tuple[str, ...]) -> Iterator[Fin
         if meant:
             what = f"{name}() is never called by expcore; did you mean {meant[0]!r}?"
             yield Finding("LNT-041", entry.label, shape.at(name), what)
+
+
+def _method(shape: Shape, name: str) -> tuple[ast.AST | None, Module]:
+    module, node = shape.methods.get(name, (shape.place.module, None))
+    return node, module
+
+
+def _executed(entry: Entry, node: ast.AST | None, module: Module) -> Iterator[Finding]:
+    how = never_runs(node, module)
+    if how is not None:
+        what = f"{getattr(node, 'name', entry.name)}() is {how}"
+        yield Finding("LNT-045", entry.label, module.at(node), what)
+
+
+def _constants(entry: Entry, shape: Shape, wanted: tuple[str, ...]) -> Iterator[Finding]:
+    """Literals where a method belongs; None may say that there is none."""
+    for name in wanted if shape.whole else ():
+        if name in shape.constants and not shape.lacks(name):
+            what = f"{name} is {_short(shape.constants[name][1])}"
+            yield Finding("LNT-046", entry.label, shape.at(name), what)
+
+
+def _short(value: ast.expr) -> str:
+    return cut(" ".join(ast.unparse(value).split()), 60)
 
 
 def _is_field(shape: Shape, name: str) -> bool:

@@ -7,8 +7,18 @@ import inspect
 from collections.abc import Iterator
 
 from expcore.cli.findings import Finding
-from expcore.cli.shapes import hook_marker, parameters_of, shape_of, signature_of
-from expcore.cli.source import AttributeMissing, Module, ModuleBroken, ModuleMissing, Place, Sources, executed
+from expcore.cli.output import cut
+from expcore.cli.shapes import hook_marker, never_runs, parameters_of, shape_of, signature_of
+from expcore.cli.source import (
+    AttributeMissing,
+    Module,
+    ModuleBroken,
+    ModuleMissing,
+    Place,
+    Sources,
+    constant_of,
+    executed,
+)
 from expcore.errors import listing, nearest
 from expcore.host.contract import SPECS
 from expcore.host.discovery import Entry
@@ -19,7 +29,11 @@ _PREFIX = "expcore_"
 
 def check_observer(entry: Entry, place: Place, sources: Sources) -> Iterator[Finding]:
     """Yields what breaks the contract in a module or class that an entry of ``expcore.plugins`` names."""
-    if isinstance(place.node, ast.ClassDef):
+    constant = constant_of(place)
+    if constant is not None:
+        what = cut(" ".join(ast.unparse(constant).split()), 60)
+        yield Finding("LNT-006", entry.label, place.where, f"{entry.target} is {what}")
+    elif isinstance(place.node, ast.ClassDef):
         shape = shape_of(place, sources)
         made = signature_of(place, sources)
         if made is not None and not made.takes(0):
@@ -28,6 +42,10 @@ def check_observer(entry: Entry, place: Place, sources: Sources) -> Iterator[Fin
     elif isinstance(place.node, ast.Module):
         functions, whole = _of_module(place.module, sources)
         yield from _functions(entry, place, functions, whole=whole, bound=False)
+    elif isinstance(place.node, _Function) and not place.node.decorator_list:
+        yield Finding(
+            "LNT-054", entry.label, place.where, f"{place.node.name}() is one function, not its module"
+        )
 
 
 def _of_module(module: Module, sources: Sources) -> tuple[dict[str, tuple[Module, _Function]], bool]:
@@ -68,7 +86,7 @@ def _functions(
         where = module.at(node)
         if marker is not None:
             marked += 1
-            yield from _marked(entry, where, name, node, marker, bound=bound)
+            yield from _marked(entry, where, name, module, node, marker, bound=bound)
         elif name in SPECS and not node.decorator_list:
             yield Finding("LNT-053", entry.label, where, f"{name}() is never called without @hookimpl")
     if whole and not marked:
@@ -76,7 +94,7 @@ def _functions(
 
 
 def _marked(
-    entry: Entry, where: str, name: str, node: _Function, marker: ast.expr, *, bound: bool
+    entry: Entry, where: str, name: str, module: Module, node: _Function, marker: ast.expr, *, bound: bool
 ) -> Iterator[Finding]:
     options = {k.arg: k.value for k in marker.keywords} if isinstance(marker, ast.Call) else {}
     wrapping = [
@@ -89,6 +107,10 @@ def _marked(
         if not getattr(options.get("optionalhook"), "value", False):
             yield Finding("LNT-050", entry.label, where, f"there is no hook {name!r}{nearest(name, SPECS)}")
         return
+    how = never_runs(node, module)
+    # What answers with a sequence may as well give it one by one.
+    if how == "async" or (how and "Sequence" not in str(SPECS[name].__annotations__.get("return"))):
+        yield Finding("LNT-057", entry.label, where, f"{name}() is {how}")
     offered = list(inspect.signature(SPECS[name]).parameters)
     for parameter in parameters_of(node, bound=bound):
         subject = f"argument {parameter.name!r} of {name}()"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from expcore.cli.source import (
@@ -13,6 +14,7 @@ from expcore.cli.source import (
     ModuleMissing,
     Place,
     Sources,
+    is_literal,
 )
 
 _PLAIN_BASES = {"object", "ABC", "Protocol", "Generic"}
@@ -84,6 +86,7 @@ class Shape:
         place: where it is defined.
         methods: each method with its module, by name.
         attributes: names that are set in the class or on ``self``.
+        constants: literals in their place, such as the 3 of ``write = 3``, each with its module, by name.
         bases: last parts of the names of all bases.
         whole: whether all bases and decorators could be read; where not, it may have more.
     """
@@ -91,6 +94,7 @@ class Shape:
     place: Place
     methods: dict[str, tuple[Module, ast.FunctionDef | ast.AsyncFunctionDef]] = field(default_factory=dict)
     attributes: set[str] = field(default_factory=set)
+    constants: dict[str, tuple[Module, ast.expr]] = field(default_factory=dict)
     bases: set[str] = field(default_factory=set)
     whole: bool = True
 
@@ -98,9 +102,18 @@ class Shape:
         """Whether it has a method or attribute of this name."""
         return name in self.methods or name in self.attributes
 
-    def at(self, method: str) -> str:
-        """``file:line`` of a method."""
-        module, node = self.methods[method]
+    def lacks(self, name: str) -> bool:
+        """Whether it has no method of this name; None in its place says so too."""
+        value = self.constants[name][1] if name in self.constants else None
+        return not self.has(name) or (isinstance(value, ast.Constant) and value.value is None)
+
+    def calls(self, name: str) -> bool:
+        """Whether it has something of this name that may be called."""
+        return self.has(name) and name not in self.constants
+
+    def at(self, name: str) -> str:
+        """``file:line`` of a method, or of a constant in its place."""
+        module, node = self.methods[name] if name in self.methods else self.constants[name]
         return module.at(node)
 
     def signature(self, method: str) -> Signature | None:
@@ -135,24 +148,63 @@ def shape_of(place: Place, sources: Sources, depth: int = _DEEPEST) -> Shape:
             whole = False
         else:
             found = shape_of(above, sources, depth - 1)
-            shape.methods.update(found.methods)
+            _override(shape, found.methods, found.constants)
             shape.attributes.update(found.attributes)
             shape.bases.update(found.bases)
             whole = whole and found.whole
     for item in node.body:
         if isinstance(item, ast.FunctionDef | ast.AsyncFunctionDef):
-            shape.methods[item.name] = place.module, item
+            _override(shape, {item.name: (place.module, item)}, {})
         elif isinstance(item, ast.Assign | ast.AnnAssign):
-            targets = item.targets if isinstance(item, ast.Assign) else [item.target]
-            shape.attributes.update(t.id for t in targets if isinstance(t, ast.Name))
-            if isinstance(item.value, ast.Name):  # after_steps = _tell
-                for target in targets:
-                    shape.methods.pop(getattr(target, "id", ""), None)
+            _assign(shape, place.module, item)
         elif not isinstance(item, ast.Expr | ast.Pass | ast.ClassDef):
             whole = False  # methods made by an if or a loop
-    shape.attributes.update(_set_on_self(node))
+    for name in _set_on_self(node):
+        shape.attributes.add(name)
+        shape.constants.pop(name, None)
     whole = whole and "__getattr__" not in shape.methods and "__getattribute__" not in shape.methods
     return replace(shape, whole=whole)
+
+
+def _override(
+    shape: Shape,
+    methods: Mapping[str, tuple[Module, ast.FunctionDef | ast.AsyncFunctionDef]],
+    constants: Mapping[str, tuple[Module, ast.expr]],
+) -> None:
+    for name in methods:
+        shape.constants.pop(name, None)
+    for name in constants:
+        shape.methods.pop(name, None)
+    shape.methods.update(methods)
+    shape.constants.update(constants)
+
+
+def _assign(shape: Shape, module: Module, item: ast.Assign | ast.AnnAssign) -> None:
+    targets = item.targets if isinstance(item, ast.Assign) else [item.target]
+    names = [target.id for target in targets if isinstance(target, ast.Name)]
+    shape.attributes.update(names)
+    for name in names if item.value is not None else ():
+        shape.constants.pop(name, None)
+        # With an annotation it may be a field, which an object can have otherwise.
+        if isinstance(item, ast.Assign) and is_literal(item.value):
+            _override(shape, {}, {name: (module, item.value)})
+        elif isinstance(item.value, ast.Name):  # after_steps = _tell
+            shape.methods.pop(name, None)
+
+
+def never_runs(node: ast.AST | None, module: Module) -> str | None:
+    """Returns "async" or "a generator" for a function whose call executes nothing of it; None otherwise.
+
+    A decorator that may change that leaves it open.
+    """
+    if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) or not _keeps(node, module):
+        return None
+    if any(_last(d) == "contextmanager" for d in node.decorator_list):
+        return None
+    if isinstance(node, ast.AsyncFunctionDef):
+        return "async"
+    yields = any(isinstance(n, ast.Yield | ast.YieldFrom) for n in _own(node))
+    return "a generator" if yields else None
 
 
 def product_of(place: Place, sources: Sources) -> Place | None:
@@ -170,7 +222,7 @@ def product_of(place: Place, sources: Sources) -> Place | None:
     if len(returned) != 1:
         return None
     value = returned[0]
-    inner = [n for n in node.body if isinstance(n, ast.FunctionDef | ast.ClassDef)]
+    inner = [n for n in node.body if isinstance(n, Definition)]
     name = value.func if isinstance(value, ast.Call) else value
     if not isinstance(name, ast.Name):
         return None

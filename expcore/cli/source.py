@@ -194,6 +194,34 @@ class Sources:
             return None
 
 
+def constant_of(place: Place) -> ast.expr | None:
+    """Returns the literal that a module gives to a name, and nothing else; None for whatever else it is."""
+    node, tree = place.node, place.module.tree
+    value = _given(node)
+    if value is None or tree is None or _is_dynamic(tree):
+        return None
+    names = set(_names(node)) if isinstance(node, ast.stmt) else set()
+    bindings = [n for n in _statements(tree.body) if names & set(_names(n))]
+    elsewhere = any(isinstance(n, ast.Global) and names & set(n.names) for n in ast.walk(tree))
+    sure = node in bindings and not elsewhere and all(_given(n) is not None for n in bindings)
+    return value if sure else None
+
+
+def is_literal(node: ast.AST | None) -> bool:
+    """Whether an expression is a number, a text, None, or a collection, which cannot be called."""
+    if isinstance(node, ast.UnaryOp):
+        return is_literal(node.operand)
+    return isinstance(node, ast.Constant | ast.JoinedStr | ast.Tuple | ast.List | ast.Dict | ast.Set)
+
+
+def _given(node: ast.AST | None) -> ast.expr | None:
+    """The literal that a statement gives to plain names."""
+    if not isinstance(node, ast.Assign | ast.AnnAssign) or not is_literal(node.value):
+        return None
+    targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+    return node.value if all(isinstance(target, ast.Name) for target in targets) else None
+
+
 def absolute(module: Module, node: ast.ImportFrom) -> str:
     """Returns the dotted name of the module that ``from ... import`` speaks of."""
     if not node.level:

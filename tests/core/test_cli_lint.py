@@ -198,6 +198,11 @@ WRONG = {
         "class X:\n    model_dir = 'x'\n    def train(self): pass\n    def evaluate(self): pass\n",
     ),
     "LNT-044": ("exporters", "class X:\n    def write(self, estimator, directory): pass\n"),
+    "LNT-006": ("hooks", "X = 3\n"),
+    "LNT-045": ("schedules", "async def X(experiment): pass\n"),
+    "LNT-046": ("exporters", "class X:\n    write = 3\n"),
+    "LNT-047": ("schedules", "def X(experiment, rounds): pass\n"),
+    "LNT-057": ("plugins", HOOKIMPL + "async def expcore_after_evaluate(): pass\n"),
     "LNT-050": ("plugins", HOOKIMPL + "def expcore_after_trian(): pass\n"),
     "LNT-051": ("plugins", HOOKIMPL + "def expcore_failed(eror): pass\n"),
     "LNT-052": ("plugins", HOOKIMPL + "def expcore_failed(error=None): pass\n"),
@@ -226,6 +231,114 @@ def test_a_component_that_does_not_fit_its_kind_is_found(check, rule):
     assert ids(found) == [rule], found
     assert re.fullmatch(r".*/linted\.py(:\d+)?", found[0].where)
     assert found[0].entry == f"{kind}/thing"
+
+
+NEVER_EXECUTED = {
+    "a schedule with yield": ("schedules", "def X(experiment):\n    if experiment: yield 1\n"),
+    "a schedule with yield from": ("schedules", "def X(experiment):\n    yield from experiment\n"),
+    "a factory": ("hooks", "async def X():\n    pass\n"),
+    "a format": (
+        "exporters",
+        "class X:\n    async def write(self, estimator, directory, checkpoint_path=None): pass\n",
+    ),
+    "an exporter": (
+        "exporters",
+        "class X:\n    name = 'x'\n"
+        "    def export(self, estimator, export_path, checkpoint_path=None): yield\n",
+    ),
+    "a hook": ("hooks", "class X:\n    async def after_steps(self, run): pass\n"),
+    "a predicate": ("predicates", "class X:\n    async def __call__(self, eval_result): pass\n"),
+    "a closure": (
+        "predicates",
+        "def X():\n    async def check(eval_result): return True\n    return check\n",
+    ),
+    "an estimator": (
+        "estimators",
+        "class X:\n    model_dir = 'x'\n    async def train(self): pass\n"
+        "    def evaluate(self): pass\n    def latest_checkpoint(self): pass\n",
+    ),
+}
+
+
+@pytest.mark.parametrize("what", NEVER_EXECUTED)
+def test_what_is_async_or_a_generator_is_never_executed(check, what):
+    kind, source = NEVER_EXECUTED[what]
+    (found,) = check(kind, source)
+    assert (found.id, found.where.rpartition(":")[0].endswith("linted.py")) == ("LNT-045", True)
+    assert re.fullmatch(r"\w+\(\) is (async|a generator)", found.what)
+
+
+@pytest.mark.parametrize(
+    ("kind", "source"),
+    [
+        ("schedules", "def X(experiment):\n    def rounds(): yield 1\n    list(rounds())\n"),
+        ("schedules", "def X(experiment):\n    list(x for x in (lambda: (yield))())\n"),
+        ("schedules", "import asyncio\n@asyncio.run_it\nasync def X(experiment): pass\n"),
+        ("schedules", "def X(experiment, *, rounds=1, **more): pass\n"),
+        ("plugins", HOOKIMPL + "def expcore_train_hooks(experiment): yield 1\n"),
+        ("plugins", HOOKIMPL + "@other\nasync def expcore_failed(error): pass\n"),
+        (
+            "exporters",
+            "class X:\n    write = None\n    name = 'x'\n"
+            "    def export(self, estimator, export_path, checkpoint_path=None): pass\n",
+        ),
+        ("exporters", "class X:\n    write = None\n    def __init__(self): self.write = print\n"),
+        ("hooks", "class X:\n    begin = None\n    def end(self, run): pass\n"),
+        ("hooks", "class Base:\n    begin = 3\nclass X(Base):\n    def begin(self, run): pass\n"),
+        ("hooks", "try:\n    X = make()\nexcept ImportError:\n    X = None\n"),
+        ("hooks", "X = None\ndef later():\n    global X\n    X = print\n"),
+        ("hooks", "X = 3\nglobals()['X'] = print\n"),
+        ("hooks", "X, other = print, 3\n"),
+        ("plugins", "X: object\n"),
+    ],
+)
+def test_what_may_be_executed_or_become_something_else_is_left_alone(check, kind, source):
+    target = "linted" if HOOKIMPL in source else "linted:X"
+    assert check(kind, source, target=target) == []
+
+
+@pytest.mark.parametrize(
+    ("kind", "source"),
+    [
+        ("schedules", "X = -1\n"),
+        ("exporters", "X: str = 'linted:Y'\n"),
+        ("predicates", "try:\n    X = 1\nexcept ValueError:\n    X = None\n"),
+        ("plugins", "X = 3\n"),
+        ("plugins", "Y = ['expcore_failed']\nX = Y\n"),
+    ],
+)
+def test_a_constant_is_no_plugin(check, kind, source):
+    assert ids(check(kind, source)) == ["LNT-006"]
+
+
+def test_one_function_is_no_observer(check):
+    assert ids(check("plugins", "def X(): pass\n")) == ["LNT-054"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "source", "rules"),
+    [
+        ("exporters", "class X:\n    write = None\n", ["LNT-035"]),
+        ("hooks", "class X:\n    begin = None\n", ["LNT-039"]),
+        ("hooks", "class X:\n    begin = 'x'\n    def end(self, run): pass\n", ["LNT-046"]),
+        ("hooks", "class B:\n    def begin(self, run): pass\nclass X(B):\n    begin = ()\n", ["LNT-046"]),
+        ("predicates", "class X:\n    __call__ = 3\n", ["LNT-046"]),
+        (
+            "estimators",
+            "class X:\n    model_dir = 'x'\n    train = 3\n    evaluate = None\n"
+            "    def latest_checkpoint(self): pass\n",
+            ["LNT-043", "LNT-046"],
+        ),
+    ],
+)
+def test_a_constant_is_no_method(check, kind, source, rules):
+    assert ids(check(kind, source)) == rules
+
+
+def test_the_options_without_default_are_told(check):
+    (found,) = check("schedules", "def X(experiment, a, b=1, *, c): pass\n")
+    assert (found.id, found.level) == ("LNT-047", "warning")
+    assert found.what == "'a', 'c' of thing(experiment, a, b=..., *, c)"
 
 
 @pytest.mark.parametrize(
@@ -293,7 +406,28 @@ def test_an_unreadable_table_of_entries_is_an_error(tmp_path):
     info = fake_distribution(tmp_path, "expcore-torn", "1", {})
     (info / "entry_points.txt").write_text("[expcore.hooks]\nno equals sign\n")
     found = lint(find_installed("expcore-torn"))
-    assert "LNT-001" in ids(found)
+    assert [(f.id, f.entry) for f in found if f.level == "error"] == [("LNT-008", "")]
+
+
+@pytest.mark.parametrize("content", [b"[expcore.hooks]\nx = \xff:X\n", "[expcore.hooks]\n".encode("utf-16")])
+def test_entries_that_are_not_utf_8_are_an_error(tmp_path, content):
+    sys.path.insert(0, str(tmp_path))
+    info = fake_distribution(tmp_path, "expcore-torn", "1", {})
+    (info / "entry_points.txt").write_bytes(content)
+    (found,) = [f for f in lint(find_installed("expcore-torn")) if f.level == "error"]
+    assert (found.id, found.where) == ("LNT-008", "entry_points.txt")
+
+
+@pytest.mark.parametrize(
+    ("group", "near"), [("expcore.exporter", "expcore.exporters"), ("expcore.hook", "expcore.hooks")]
+)
+def test_a_group_that_does_not_exist_is_an_error_with_the_nearest(tmp_path, group, near):
+    sys.path.insert(0, str(tmp_path))
+    groups = {group: {"x": "group_mod:X"}, "expcore.conformance": {"y": "group_mod:Y"}, "other": {"z": "a:b"}}
+    fake_distribution(tmp_path, "expcore-group", "1", groups)
+    (found,) = [f for f in lint(find_installed("expcore-group")) if f.level == "error"]
+    assert (found.id, found.entry) == ("LNT-007", "")
+    assert f"there is no group {group!r}; did you mean {near!r}?" in found.what
 
 
 def test_a_name_that_is_declared_twice_is_an_error(tmp_path):
