@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
-from expcore.errors import InvalidArgument
+from expcore.errors import InvalidArgument, PluginError, StoppedBySignal
 
 _NAMED = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
 
@@ -50,6 +51,49 @@ def describe(value: object) -> str:
     return str(name) if name else describe_type(type(value))
 
 
+@contextmanager
+def no_exit(subject: str) -> Iterator[None]:
+    """Lets no ``sys.exit()`` of a plugin end the run as if all were well; only users and signals end one.
+
+    Args:
+        subject: who is called, for the message.
+
+    Raises:
+        PluginError: a SystemExit came that is not StoppedBySignal; it is the ``__cause__``.
+    """
+    try:
+        yield
+    except StoppedBySignal:
+        raise
+    except SystemExit as end:
+        code = "" if end.code is None else repr(end.code)
+        raise PluginError(f"{subject} called sys.exit({code}); a plugin must raise instead") from end
+
+
+def check_ran(result: Any, subject: str, *, generators: bool = False) -> None:
+    """Checks that a call has done its work, and has not only made an object that would.
+
+    Args:
+        result: what the call returned; a coroutine is closed.
+        subject: what was called, for the message.
+        generators: whether a generator is an answer that will be used.
+
+    Raises:
+        PluginError: it is a coroutine, an async generator, or a generator that nobody would run.
+    """
+    if inspect.iscoroutine(result):
+        what, word = "coroutine", "def instead of async def"
+    elif inspect.isasyncgen(result):
+        what, word = "async generator", "def instead of async def, and no yield"
+    elif inspect.isgenerator(result) and not generators:
+        what, word = "generator", "a function without yield"
+    else:
+        return
+    if not inspect.isasyncgen(result):
+        result.close()
+    raise PluginError(f"{subject} returned a {what}, so that nothing of it was executed; write {word}")
+
+
 def check_predicate(option: str, predicate: Any) -> None:
     """Raises InvalidArgument where a predicate is neither callable nor None."""
     if predicate is not None and not callable(predicate):
@@ -63,7 +107,10 @@ def ask_predicate(
     if predicate is None:
         return True
     try:
-        return bool(call_naming(predicate, eval_result, checkpoint_path=checkpoint_path, history=history))
+        with no_exit(f"predicate {describe(predicate)}"):
+            answer = call_naming(predicate, eval_result, checkpoint_path=checkpoint_path, history=history)
+        check_ran(answer, f"predicate {describe(predicate)}")
+        return bool(answer)
     except Exception as error:
         error.add_note(f"raised by predicate {describe(predicate)}")
         raise

@@ -90,11 +90,23 @@ def check_secs(name: str, value: Any) -> None:
 
 
 def check_options(name: str, provider: str, function: Callable[..., Any], options: Mapping[str, Any]) -> None:
-    """Raises UnknownOption where a schedule does not have one of the options."""
+    """Checks what a schedule is given besides the experiment.
+
+    Raises:
+        UnknownOption: it does not have one of the options.
+        InvalidArgument: one that has no default is not given.
+    """
     known = list(parameters(function).values())[1:]
+    names = [p.name for p in known if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]
+    missing = [p.name for p in known if p.name in names and p.default is p.empty and p.name not in options]
+    if missing:
+        raise InvalidArgument(
+            f"schedule {name!r} ({provider}): option {missing[0]!r} has no default and is not given; "
+            f"its options are {listing(names)}; give it in the config's schedule, or in Python: "
+            f"experiment.run({name!r}, {missing[0]}=...)"
+        )
     if any(p.kind is p.VAR_KEYWORD for p in known):
         return
-    names = [p.name for p in known if p.kind is not p.VAR_POSITIONAL]
     for option in options:
         if option not in names:
             raise UnknownOption(

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from expcore import publish
+from expcore.calling import no_exit
 from expcore.checks import (
     check_estimator,
     check_eval_sets,
@@ -311,4 +312,6 @@ class Experiment(Parts, ScheduleMethods):
 
     def _latest(self, format_: Any) -> Any:
         """A bare format is exported by the policy of this name, whoever provides it."""
-        return self._plugins.load("exporters", "latest")(format_)
+        latest = self._plugins.load("exporters", "latest")
+        with no_exit("exporter 'latest'"):
+            return latest(format_)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from numbers import Real
 from typing import Any, NamedTuple, Protocol
 
-from expcore.calling import describe
+from expcore.calling import check_ran, describe, no_exit
 from expcore.errors import InvalidArgument, InvalidHook
 from expcore.types import Clock, History, Metrics, is_hook
 
@@ -128,17 +128,24 @@ class TrainingRun:
 @contextmanager
 def _blame(hook: Any, method: str) -> Iterator[None]:
     try:
-        yield
+        with no_exit(f"{method}() of {describe(hook)}"):
+            yield
     except Exception as error:
         error.add_note(f"raised in {method}() of {describe(hook)}")
         raise
 
 
-def _call(hook: Any, method: str, *args: Any) -> None:
+def call_hook(hook: Any, method: str, *args: Any) -> None:
+    """Calls a hook's method where it has it.
+
+    Raises:
+        PluginError: it called ``sys.exit()``, or returned a coroutine or a generator.
+        Exception: whatever it raised, with a note that names it.
+    """
     function = getattr(hook, method, None)
     if callable(function):
         with _blame(hook, method):
-            function(*args)
+            check_ran(function(*args), f"{method}() of {describe(hook)}")
 
 
 def check_hooks(hooks: Sequence[Any]) -> None:
@@ -313,13 +320,13 @@ class TrainingLoop:
 
     def _begin(self) -> None:
         for hook in self._hooks:
-            _call(hook, "begin", self._run)
+            call_hook(hook, "begin", self._run)
         states = self._engine.hook_states()
         for key, hook in self._keys.items():
             if key in states:
-                _call(hook, "set_state", states[key])
+                call_hook(hook, "set_state", states[key])
         for listener in self._listeners:
-            _call(listener, "begin")
+            call_hook(listener, "begin")
         self._rhythm.start()
         if self._run.until is not None and self._run.step >= self._run.until:
             self._run.request_stop("max_steps")
@@ -347,13 +354,13 @@ class TrainingLoop:
 
     def _after_steps(self, hook: Any) -> None:
         self._called_at[id(hook)] = self._run.step
-        _call(hook, "after_steps", self._run)
+        call_hook(hook, "after_steps", self._run)
 
     def _save(self) -> None:
         run = self._run
         run.save_requested = False
         for listener in self._listeners:
-            _call(listener, "before_save", None, run.step)
+            call_hook(listener, "before_save", None, run.step)
         states = {}
         for key, hook in self._keys.items():
             with _blame(hook, "get_state"):
@@ -367,7 +374,7 @@ class TrainingLoop:
                     if after(None, run.step):
                         run.request_stop(f"asked by {describe(listener)}")
         for hook in self._hooks:
-            _call(hook, "after_save", run, path)
+            call_hook(hook, "after_save", run, path)
 
     def _finish(self) -> None:
         run = self._run
@@ -379,14 +386,14 @@ class TrainingLoop:
             self._save()
         for hook in self._hooks:
             self._ended.add(id(hook))
-            _call(hook, "end", run)
+            call_hook(hook, "end", run)
         for listener in self._listeners:
-            _call(listener, "end", None, run.step)
+            call_hook(listener, "end", None, run.step)
 
     def _fail(self, error: BaseException) -> None:
         for hook in (h for h in self._hooks if id(h) not in self._ended):
             try:
-                _call(hook, "failed", self._run, error)
+                call_hook(hook, "failed", self._run, error)
             except Exception as second:  # told, not hidden: logged and noted on the error that is raised
                 _LOG.exception("hook %s failed while told of a failure", describe(hook))
                 error.add_note(f"{describe(hook)}.failed() raised {type(second).__name__}: {second}")

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from expcore.calling import describe
-from expcore.loop import TrainingRun
+from expcore.loop import TrainingRun, call_hook
 from expcore.types import Clock
 
 _LOG = logging.getLogger(__name__)
@@ -58,28 +58,17 @@ def told(run: TrainingRun, hooks: Sequence[Any]) -> Iterator[None]:
     """
     try:
         for hook in hooks:
-            _call(hook, "begin", run)
+            call_hook(hook, "begin", run)
         yield
         run.ending = True
         for method in ("after_steps", "end"):
             for hook in hooks:
-                _call(hook, method, run)
+                call_hook(hook, method, run)
     except BaseException as error:
         for hook in hooks:
             try:
-                _call(hook, "failed", run, error)
+                call_hook(hook, "failed", run, error)
             except Exception as second:  # told, not hidden: logged and noted on the error that is raised
                 _LOG.exception("hook %s failed while told of a failure", describe(hook))
                 error.add_note(f"{describe(hook)}.failed() raised {type(second).__name__}: {second}")
-        raise
-
-
-def _call(hook: Any, method: str, *args: Any) -> None:
-    function = getattr(hook, method, None)
-    if not callable(function):
-        return
-    try:
-        function(*args)
-    except Exception as error:
-        error.add_note(f"raised in {method}() of {describe(hook)}")
         raise

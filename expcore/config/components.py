@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, Protocol
 
-from expcore.calling import names
+from expcore.calling import names, no_exit
 from expcore.errors import ConfigError, ExpcoreError, UnknownComponent, listing, nearest
 from expcore.types import Component
 
@@ -146,7 +146,8 @@ def _make(
     if made and first is not None and first.kind is first.KEYWORD_ONLY:
         keywords[first.name] = made.pop()
     try:
-        return factory(*made, **keywords)
+        with no_exit(subject):
+            return factory(*made, **keywords)
     except (TypeError, ValueError, LookupError) as error:
         raise ConfigError(f"{path}: {error}") from error
     except Exception as error:

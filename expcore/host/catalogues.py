@@ -7,7 +7,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from expcore.calling import describe
+from expcore.calling import check_ran, describe, no_exit
 from expcore.errors import InvalidArgument, PluginError
 from expcore.host.discovery import OBSERVERS, Entry, bad_name
 from expcore.host.registry import Registry, catalogue_hook
@@ -52,7 +52,8 @@ class Catalogues:
         changes, offered = registry.changes, []
         for _, entry, call in registry.callers(hook):
             try:
-                answers = [self._read(entry, kind, answer) for answer in call()]
+                with no_exit(f"{hook}()"):
+                    answers = [self._read(entry, kind, answer) for answer in call()]
             except Exception as error:
                 registry.fail(entry, "catalogue", error)
                 continue
@@ -74,6 +75,7 @@ class Catalogues:
                 Component(kind, name, partial(_same, factory), target=describe(factory))
                 for name, factory in answer.items()
             ]
+        check_ran(answer, f"{catalogue_hook(kind)}()", generators=True)
         components = list(answer)
         for component in components:
             if not isinstance(component, Component) or component.kind != kind:

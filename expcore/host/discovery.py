@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 from importlib.util import find_spec
 from typing import Any, Protocol
 
-import importlib_metadata
-
-from expcore.errors import InvalidArgument, listing, nearest
-from expcore.host.leftovers import settled
+from expcore.errors import InvalidArgument, InvalidType, listing, nearest
+from expcore.host.metadata import Found, counting, installed
 from expcore.host.names import bad_name as bad_name
 from expcore.host.names import canonical as canonical
 
@@ -31,6 +29,8 @@ SHOWN_IN_CODE = "code"
 """What people see in its place; a distribution may well be called so."""
 
 _GROUPS = {f"expcore.{kind}": kind for kind in (*KINDS, OBSERVERS)}
+
+_OTHERS = ("expcore.conformance",)  # groups of expcore that declare no plugin
 
 
 class EntryPoint(Protocol):
@@ -159,40 +159,88 @@ def kind_of(word: str, *, observers: bool = False) -> str:
 
     Raises:
         InvalidArgument: there is no such kind.
+        InvalidType: it is not a string.
     """
     kinds = (*KINDS, OBSERVERS) if observers else KINDS
+    if not isinstance(word, str):
+        raise InvalidType(f"kind {word!r}: a kind is named by a string; it is one of {listing(kinds)}")
     for kind in kinds:
         if word in (kind, kind[:-1]):
             return kind
     raise InvalidArgument(f"kind {word!r}: it is not among {listing(kinds)}{nearest(word, kinds)}")
 
 
-def discover(points: Iterable[EntryPoint] | None = None) -> list[Entry]:
+def discover(
+    points: Iterable[EntryPoint] | None = None, tell: Callable[[str], object] | None = None
+) -> list[Entry]:
     """Returns what is declared in expcore's groups, in an order that is the same on every machine.
 
-    The built-ins come first, then third parties by distribution, kind and name. Of two distributions of one
-    name on the path only the first is seen. What cannot be read is among them, with its fault.
+    The built-ins come first, then third parties by distribution, kind and name. Of several distributions of
+    one name only the one that counts is seen (``metadata.installed``). What cannot be read is among them,
+    with its fault, and so is a group of expcore that does not exist.
 
     Args:
         points: entry points to use instead of the installed ones.
+        tell: gets a sentence for each distribution that pip left half removed; None: nobody is told.
     """
-    found, faulty = (list(points), []) if points is not None else _installed()
+    found = _given(points) if points is not None else _found(tell)
+    entries: dict[tuple[str, str, str, str], Entry] = {}
+    for entry in found:
+        entries.setdefault((entry.dist.name, entry.kind, entry.name, entry.target), entry)
+    ordered = sorted(entries.items(), key=lambda item: (not item[1].builtin, item[0]))
+    return [entry for _, entry in ordered]
+
+
+def _given(points: Iterable[EntryPoint]) -> Iterator[Entry]:
     dists: dict[int, Distribution] = {}
-    entries = {(entry.dist.name, entry.kind, entry.name, ""): entry for entry in faulty}
-    for point in found:
-        kind = _GROUPS.get(point.group)
-        if kind is None:
+    for point in points:
+        if point.group not in _GROUPS:
             continue
-        dist, fault = dists.get(id(point.dist)), _fault(point)
+        dist, fault = dists.get(id(point.dist)), None
         if dist is None:
             try:
                 dist = dists[id(point.dist)] = Distribution(point.dist)
             except Exception as error:  # damaged metadata of one distribution is no one else's trouble
                 dist, fault = Distribution(), error
-        entry = Entry(kind, point.name, dist, point, fault)
-        entries.setdefault((dist.name, kind, point.name, point.value), entry)
-    ordered = sorted(entries.items(), key=lambda item: (not item[1].builtin, item[0]))
-    return [entry for _, entry in ordered]
+        yield _entry(point, dist, fault)
+
+
+def _found(tell: Callable[[str], object] | None) -> Iterator[Entry]:
+    everything = installed()
+    for each in everything:
+        if each.half_removed and each.concerns_us and tell is not None:
+            tell(
+                f"{each.folder}: left behind where pip was stopped while it removed {each.name}; it is "
+                "passed over, as pip does it; remove the folder"
+            )
+    for each in counting(everything):
+        if each.concerns_us:
+            yield from _declared(each)
+
+
+def _declared(found: Found) -> Iterator[Entry]:
+    """Yields what one distribution declares, and what is wrong with that."""
+    dist = Distribution(found)
+    try:
+        if found.unreadable:
+            raise InvalidArgument(found.unreadable)
+        points = list(found.metadata.entry_points)
+    except Exception as error:
+        yield Entry(OBSERVERS, "entry_points.txt", dist, fault=error)
+        return
+    for group in sorted({point.group for point in points} - {*_GROUPS, *_OTHERS}):
+        if group.strip().lower().startswith("expcore."):
+            known = [*_GROUPS, *_OTHERS]
+            near = nearest(group.strip().lower().replace(".observer", ".plugin"), known)
+            wrong = f"there is no group {group!r}{near}; groups are {listing(known)}"
+            yield Entry(OBSERVERS, group.strip(), dist, fault=InvalidArgument(f"entry_points.txt: {wrong}"))
+    for point in points:
+        if point.group in _GROUPS:
+            yield _entry(point, dist, found.fault)
+
+
+def _entry(point: EntryPoint, dist: Distribution, fault: Exception | None) -> Entry:
+    return Entry(_GROUPS[point.group], point.name, dist, point, fault or _fault(point))
 
 
 def _fault(point: EntryPoint) -> Exception | None:
@@ -211,50 +259,3 @@ def _field(metadata: Any, name: str) -> str:
         return str(getattr(metadata, name, None) or "")
     except KeyError:  # how a missing field shows depends on the version of importlib_metadata
         return ""
-
-
-def _installed() -> tuple[list[EntryPoint], list[Entry]]:
-    doubled = settled()
-    try:
-        found = list(importlib_metadata.entry_points())
-        if doubled:
-            found = [p for p in found if p.group in _GROUPS and _name_of(p.dist) not in doubled]
-            found += [point for metadata in doubled.values() for point in metadata.entry_points]
-        return found, []
-    except Exception:
-        # One unreadable entry_points.txt makes that call fail for everybody.
-        return _one_by_one(doubled)
-
-
-def _name_of(metadata: Any) -> str:
-    try:
-        return Distribution(metadata).name
-    except Exception:
-        return ""  # told where its entry is made
-
-
-def _one_by_one(doubled: Mapping[str, Any]) -> tuple[list[EntryPoint], list[Entry]]:
-    found: list[EntryPoint] = []
-    faulty: list[Entry] = []
-    seen: set[str] = set()
-    for metadata in (*doubled.values(), *importlib_metadata.distributions()):
-        try:
-            dist = Distribution(metadata)
-        except Exception:  # noqa: S112  (left behind by an uninstallation; importlib_metadata shows it last)
-            continue
-        if dist.name in seen:
-            continue
-        seen.add(dist.name)
-        try:
-            found.extend(metadata.entry_points)
-        except Exception as error:
-            if _concerns_us(metadata):
-                faulty.append(Entry(OBSERVERS, "entry_points.txt", dist, fault=error))
-    return found, faulty
-
-
-def _concerns_us(metadata: Any) -> bool:
-    try:
-        return "[expcore." in (metadata.read_text("entry_points.txt") or "")
-    except Exception:  # not even text: no telling whose it is, and nothing of it can be used
-        return False

@@ -11,6 +11,7 @@ from typing import Any
 
 import pluggy
 
+from expcore.calling import no_exit
 from expcore.errors import InvalidArgument, InvalidType, UnknownComponent, one_line
 from expcore.factories import check_params
 from expcore.host.catalogues import Catalogues
@@ -18,7 +19,7 @@ from expcore.host.contract import check_hook_name, is_firstresult
 from expcore.host.discovery import BUILTIN, KINDS, OBSERVERS, EntryPoint, kind_of
 from expcore.host.overview import Overview
 from expcore.host.overview import PluginStatus as PluginStatus
-from expcore.host.registry import PluginFailure, Registry, blaming
+from expcore.host.registry import PluginFailure, Registry, blaming, check_answers
 from expcore.host.resolution import QUALIFIED, UNKNOWN, Resolution, decide, unknown
 from expcore.host.selection import Selection, Source
 from expcore.host.settings import Project, check_installed, here
@@ -48,7 +49,10 @@ class PluginHost:
         entry_points: plugins to use instead of the installed ones.
 
     Raises:
-        InvalidArgument: a choice is not of the form ``kind/name=dist``.
+        InvalidArgument: a choice is not of the form ``kind/name=dist``, or EXPCORE_STRICT_PLUGINS is no word
+            for yes or no.
+        InvalidType: ``use``, ``disable`` or ``allow`` is no list (``use``: or mapping) of strings, or
+            ``strict`` is no bool.
         CannotWrite: the file for the trace cannot be written.
     """
 
@@ -196,6 +200,7 @@ class PluginHost:
         Raises:
             UnknownOption: the factory has no such parameter.
             InvalidArgument: a parameter is missing.
+            PluginError: the factory called ``sys.exit()``.
             ExpcoreError: as ``load``.
             Exception: whatever the factory raises, with a note that names plugin and version.
         """
@@ -204,7 +209,8 @@ class PluginHost:
         factory = component.load()
         check_params(factory, params, subject)
         try:
-            return factory(**params)
+            with no_exit(subject):
+                return factory(**params)
         except Exception as error:
             error.add_note(f"raised while making {subject}")
             raise
@@ -271,7 +277,9 @@ class PluginHost:
         answers = []
         for key, entry, call in self._registry.callers(hook_name):
             with blaming(entry, hook_name):
-                answers += [(key, answer) for answer in call(**kwargs)]
+                given = call(**kwargs)
+                check_answers(entry, hook_name, given)
+            answers += [(key, answer) for answer in given]
         return answers
 
     def first(self, hook_name: str, /, **kwargs: Any) -> Any:
@@ -285,6 +293,7 @@ class PluginHost:
         for _, entry, call in self._registry.callers(hook_name):
             with blaming(entry, hook_name):
                 answer = call(**kwargs)
+                check_answers(entry, hook_name, [answer])
             if answer is not None:
                 return answer
         return None
@@ -303,7 +312,7 @@ class PluginHost:
         for _, entry, call in self._registry.callers(hook_name):
             try:
                 with blaming(entry, hook_name):
-                    call(**kwargs)
+                    check_answers(entry, hook_name, call(**kwargs))
             except Exception as error:
                 _LOG.error(
                     "plugin %r (%s) failed in %s(): %s",

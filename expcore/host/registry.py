@@ -13,11 +13,12 @@ from typing import Any
 import pluggy
 
 from expcore import hookspecs
-from expcore.calling import describe
+from expcore.calling import check_ran, describe, no_exit
 from expcore.errors import InvalidType, PluginError, PluginLoadError, StoppedBySignal, one_line
 from expcore.hookspecs import hookimpl
 from expcore.host.contract import MisspeltHook, check_plugin, deprecations
 from expcore.host.discovery import OBSERVERS, Distribution, Entry, EntryPoint, discover
+from expcore.host.metadata import DamagedMetadata
 from expcore.host.selection import DISABLE, Selection
 from expcore.host.trace import Trace
 from expcore.types import Component
@@ -128,7 +129,7 @@ class Registry:
                 return
             self._selection.sources  # noqa: B018  (settings that cannot be used are an error at each use)
             self._discovered = True
-            entries = discover(self._points)
+            entries = discover(self._points, lambda sentence: _LOG.warning("%s", sentence))
             for entry in entries:
                 self._admit(entry)
             for sentence in self._selection.unknown(entries):
@@ -314,12 +315,20 @@ def catalogue_hook(kind: str) -> str:
 
 @contextmanager
 def blaming(entry: Entry, hook: str) -> Iterator[None]:
-    """Notes on an error which plugin raised it, in which hook."""
+    """Notes on an error which plugin raised it, in which hook; sys.exit() becomes a PluginError."""
     try:
-        yield
+        with no_exit(f"{hook}() of plugin {entry.name!r} ({entry.provider})"):
+            yield
     except Exception as error:
         error.add_note(f"raised in {hook}() of plugin {entry.name!r} ({entry.provider})")
         raise
+
+
+def check_answers(entry: Entry, hook: str, answers: Iterable[Any]) -> None:
+    """Raises PluginError where a plugin's hook gave a coroutine, or a generator that nobody would run."""
+    for answer in answers:
+        lists = hook.endswith("_hooks") and hook != "expcore_adapt_hooks"
+        check_ran(answer, f"{hook}() of plugin {entry.name!r} ({entry.provider})", generators=lists)
 
 
 def _instance(plugin: Any) -> Any:
@@ -329,8 +338,14 @@ def _instance(plugin: Any) -> Any:
 def _load_error(failure: PluginFailure, subject: str) -> PluginLoadError:
     return PluginLoadError(
         f"{subject} ({failure.dist} {failure.version}): {failure.phase} failed: {one_line(failure.error)}; "
-        f"repair or uninstall {failure.dist}, or skip it with {_skip(failure.dist, failure.entry)}"
+        f"{_mend(failure)}, or skip it with {_skip(failure.dist, failure.entry)}"
     )
+
+
+def _mend(failure: PluginFailure) -> str:
+    if isinstance(failure.error, DamagedMetadata):  # pip cannot uninstall it either
+        return f"install {failure.dist} anew, or remove {failure.error.folder}"
+    return f"repair or uninstall {failure.dist}"
 
 
 def _skip(dist: str, label: str) -> str:

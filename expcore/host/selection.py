@@ -6,12 +6,13 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from expcore.errors import InvalidArgument, listing, nearest
+from expcore.errors import InvalidArgument, InvalidType, listing, nearest
 from expcore.host.discovery import BUILTIN, IN_CODE, OBSERVERS, SHOWN_IN_CODE, Entry, canonical, kind_of
 
 USE, DISABLE, ALLOW, STRICT = "EXPCORE_USE", "EXPCORE_DISABLE", "EXPCORE_ALLOW", "EXPCORE_STRICT_PLUGINS"
 
-_OFF = ("", "0", "false", "no", "off")
+_ON = ("1", "true", "yes", "on")
+_OFF = ("0", "false", "no", "off", "")
 
 
 @dataclass(frozen=True)
@@ -71,11 +72,14 @@ class Source:
 
         Raises:
             InvalidArgument: a choice is not of the form ``kind/name=dist``, or a list is one string.
+            InvalidType: a list or mapping is none, something in it is no string, or ``strict`` is no bool.
         """
+        if not isinstance(strict, bool | None):
+            raise InvalidType(f"strict={strict!r}: give True, False, or None where nothing is said of it")
         return cls(
             form,
-            choices(use or {}),
-            tuple(Token.parse(text) for text in _given(disable or (), "disable")),
+            choices({} if use is None else use),
+            tuple(Token.parse(text) for text in _given(() if disable is None else disable, "disable")),
             None if allow is None else tuple(Token.parse(text) for text in _given(allow, "allow")),
             strict,
         )
@@ -85,14 +89,15 @@ class Source:
         """Reads the environment; a variable that is not set says nothing.
 
         Raises:
-            InvalidArgument: a choice is not of the form ``kind/name=dist``.
+            InvalidArgument: a choice is not of the form ``kind/name=dist``, or EXPCORE_STRICT_PLUGINS is no
+                word for yes or no.
         """
         return cls.read(
             "",
             _split(environ.get(USE, "")),
             _split(environ.get(DISABLE, "")),
             _split(environ[ALLOW]) if ALLOW in environ else None,
-            environ[STRICT].strip().lower() not in _OFF if STRICT in environ else None,
+            _yes(environ[STRICT]) if STRICT in environ else None,
         )
 
     def told(self, key: str) -> str:
@@ -200,8 +205,10 @@ def choices(use: Mapping[str, str] | Iterable[str]) -> dict[str, str]:
 
     Raises:
         InvalidArgument: one is not of that form.
+        InvalidType: it is neither a mapping nor a list, or something in it is no string.
     """
     if isinstance(use, Mapping):
+        _given([word for pair in use.items() for word in pair], "use")
         return {_chosen(label): canonical(dist) for label, dist in use.items()}
     chosen = {}
     for text in _given(use, "use"):
@@ -219,9 +226,25 @@ def _split(text: str) -> list[str]:
     return [word for word in (part.strip() for part in text.split(",")) if word]
 
 
+def _yes(text: str) -> bool:
+    word = text.strip().lower()
+    if word not in _ON + _OFF:
+        raise InvalidArgument(
+            f"{STRICT}={text!r}: it is neither yes ({', '.join(_ON)}) nor no "
+            f"({', '.join(filter(None, _OFF))}, or empty); set one of these, or unset it"
+        )
+    return word in _ON
+
+
 def _given(words: Iterable[str], argument: str) -> list[str]:
     if isinstance(words, str):
         raise InvalidArgument(f"{argument}={words!r}: give a list of strings, not one string")
+    if not isinstance(words, Iterable):
+        raise InvalidType(f"{argument}={words!r}: it is no list; give a list of strings")
+    words = list(words)
+    for word in words:
+        if not isinstance(word, str):
+            raise InvalidType(f"{argument}={words!r}: {word!r} in it is no string; give strings only")
     return [word for word in words if word.strip()]
 
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from expcore import events as ev
-from expcore.calling import call_naming, describe
+from expcore.calling import call_naming, check_ran, describe, no_exit
 from expcore.errors import one_line
 from expcore.history import shorten
 from expcore.parts import Parts
@@ -92,16 +92,18 @@ class ExportPass:
         experiment.plugins.ask(
             "expcore_before_export", experiment=experiment, exporter=exporter, checkpoint=checkpoint
         )
-        written = call_naming(
-            exporter.export,
-            experiment.estimator,
-            os.path.join(experiment.model_dir, "export", exporter.name),
-            checkpoint_path=checkpoint.path if checkpoint else None,
-            eval_result=eval_result,
-            is_the_final_export=final,
-            history=self._journal.history.at(checkpoint),
-            clock=experiment.clock,
-        )
+        with no_exit(f"exporter {exporter.name!r}"):
+            written = call_naming(
+                exporter.export,
+                experiment.estimator,
+                os.path.join(experiment.model_dir, "export", exporter.name),
+                checkpoint_path=checkpoint.path if checkpoint else None,
+                eval_result=eval_result,
+                is_the_final_export=final,
+                history=self._journal.history.at(checkpoint),
+                clock=experiment.clock,
+            )
+        check_ran(written, f"exporter {exporter.name!r}")
         if not written:
             detail = f"{describe(type(exporter))} declined"
             self._journal.skip("export", exporter.name, checkpoint, "not-wanted", detail)

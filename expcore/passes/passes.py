@@ -8,7 +8,7 @@ from contextlib import ExitStack, contextmanager
 from typing import Any
 
 from expcore import events as ev
-from expcore.calling import describe
+from expcore.calling import check_ran, describe, no_exit
 from expcore.errors import CannotWrite, ExpcoreError, NoNews, StoppedBySignal, one_line
 from expcore.parts import Parts
 from expcore.passes.evaluate_pass import EvaluatePass, Request
@@ -43,7 +43,7 @@ class Passes:
         """Runs a schedule and records how it began and ended; only the outermost of nested ones counts."""
         experiment, host = self._experiment, self._experiment.plugins
         if self._depth:
-            return self._call(function, options)
+            return self._call(component, function, options)
         with self._outermost(component, recorded=not getattr(function, "unrecorded", False)):
             self._record(ev.SCHEDULE_STARTED, options={k: _told(v) for k, v in options.items()})
             host.ask(
@@ -52,7 +52,7 @@ class Passes:
                 schedule=component.name,
                 options=dict(options),
             )
-            result = self._call(function, options)
+            result = self._call(component, function, options)
             self._journal.defer_observers(
                 host.notify(
                     "expcore_after_schedule", experiment=experiment, schedule=component.name, result=result
@@ -60,9 +60,12 @@ class Passes:
             )
         return result
 
-    def _call(self, function: Callable[..., Any], options: Mapping[str, Any]) -> Any:
+    def _call(self, component: Component, function: Callable[..., Any], options: Mapping[str, Any]) -> Any:
+        subject = f"schedule {component.name!r} ({component.provider})"
         try:
-            return function(self._experiment, **options)
+            result = function(self._experiment, **options)
+            check_ran(result, subject)
+            return result
         except NoNews as news:
             _LOG.warning("%s", news)
             self._experiment.timed_out = True
@@ -81,7 +84,8 @@ class Passes:
         try:
             with ExitStack() as self._resources:
                 try:
-                    yield
+                    with no_exit(self._subject()):
+                        yield
                     self._finish(None)
                 except BaseException as error:
                     self._failed(error)
@@ -95,6 +99,11 @@ class Passes:
         except ExpcoreError as error:
             self._tell(error)
             raise
+
+    def _subject(self) -> str:
+        if self._component is None:
+            return "a part of the experiment"
+        return f"schedule {self._component.name!r} ({self._component.provider}), or what it called,"
 
     def _record(self, kind: str, **data: Any) -> None:
         """Records what happened to the schedule, unless it wants no record, as one that works on a copy."""

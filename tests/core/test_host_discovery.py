@@ -33,7 +33,8 @@ def test_the_built_ins_come_in_through_the_same_door():
 
 
 def test_groups_of_others_are_not_looked_at(tmp_path, monkeypatch):
-    fake_distribution(tmp_path, "other", "1", {"pytest11": {"x": "y"}, "expcore.nonsense": {"x": "y:z"}})
+    groups = {"pytest11": {"x": "y"}, "expcoreutils.hooks": {"x": "y:z"}, "expcore": {"x": "y:z"}}
+    fake_distribution(tmp_path, "other", "1", groups)
     monkeypatch.syspath_prepend(tmp_path)
     assert not [e for e in discover() if e.dist.name == "other"]
 
