@@ -50,6 +50,8 @@ def traced(folder: Path) -> Iterator[Traces]:
     tempdir, tempfile.tempdir = tempfile.tempdir, str(folder / "tmp")
     cwd, found, signals = os.getcwd(), Traces(), list[int]()
     os.chdir(folder / "work")
+    drawn = random_states()
+    _seed()
     files, environ, states = _files(folder), dict(os.environ), random_states()
     try:
         with kept_signals(signals):
@@ -60,7 +62,7 @@ def traced(folder: Path) -> Iterator[Traces]:
     finally:
         os.chdir(cwd)
         tempfile.tempdir = tempdir
-        _put_back(states)
+        _put_back(drawn)
 
 
 def _changes(work: Path, environ: dict[str, str], signals: list[int], states: dict[str, Any]) -> list[str]:
@@ -90,6 +92,15 @@ def random_states() -> dict[str, Any]:
     return found
 
 
+def _seed() -> None:
+    """A state in which nobody leaves a generator, so that seeding is seen though it was done before."""
+    random.seed("traces of a component")
+    if "numpy" in sys.modules:
+        import numpy as np
+
+        np.random.seed(271828182)
+
+
 def _put_back(states: dict[str, Any]) -> None:
     random.setstate(states["random"])
     if "numpy" in states:
@@ -100,7 +111,7 @@ def _put_back(states: dict[str, Any]) -> None:
 
 def _files(folder: Path) -> dict[str, tuple[int, ...]]:
     """Every file below a folder with what changes when it is written or touched; of folders only the name."""
-    found = {}
+    found: dict[str, tuple[int, ...]] = {}
     for path in folder.rglob("*"):
         stat = path.lstat()
         seen = () if path.is_dir() else (stat.st_mode, stat.st_size, stat.st_mtime_ns)

@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from expcore.calling import call_naming
 from expcore.cluster import RunConfig
 from expcore.conformance.case import Case, PatientClock, Sample
 from expcore.conformance.clause import NotApplicable, Violation
 from expcore.conformance.hooks.watched import Seen, Watched
 from expcore.conformance.process import kept_signals
+from expcore.conformance.provided import own_estimator
 from expcore.conformance.setting import endless_data, linear_data, small_experiment
 from expcore.conformance.suite import available
 from expcore.experiment import Experiment
@@ -132,8 +132,9 @@ class HookCase(Case):
         """Returns a new estimator in a folder of the case, as after a restart, and its clock."""
         clock, model_dir = PatientClock(), str(self.folder / folder)
         Path(model_dir).mkdir(exist_ok=True)
-        if self.sample.estimator is not None:
-            return call_naming(self.sample.estimator, model_dir, clock=clock), clock
+        own = own_estimator(self.sample, model_dir, clock)
+        if own is not None:
+            return own, clock
         config = RunConfig(model_dir=model_dir, keep_checkpoint_max=0)
         return TakesHooks(model_dir, config, clock=clock), clock
 

@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import os
+import random
+import signal
+import tempfile
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -29,26 +34,44 @@ class UntilLoss:
 class Counting:
     """Keeps the number of its calls."""
 
-    def __init__(self) -> None:
-        self.calls = 0
+    def __init__(self, most: int) -> None:
+        self.calls, self.most = 0, most
 
     def __call__(self, eval_result: Any) -> bool:
-        """Goes on for three results."""
-        self.calls += eval_result is not None and bool(eval_result)
-        return self.calls < 3
+        """Goes on for some calls."""
+        self.calls += 1
+        return self.calls < self.most
 
 
 class Remembering:
     """Keeps the steps that it has seen, so that it answers alike when asked twice, not after a restart."""
 
-    def __init__(self) -> None:
+    def __init__(self, most: int) -> None:
+        self.most = most
         self.steps: set[int] = set()
 
     def __call__(self, eval_result: Any) -> bool:
-        """Goes on until it has seen three steps."""
+        """Goes on until it has seen so many steps."""
         if eval_result:
             self.steps.add(int(eval_result["global_step"]))
-        return len(self.steps) < 3
+        return len(self.steps) < self.most
+
+
+class Patient:
+    """Keeps the best value and for how long there was none, instead of working them out."""
+
+    def __init__(self, patience: int, metric: str = "loss", sign: int = 1) -> None:
+        self.patience, self.metric, self.sign = patience, metric, sign
+        self.best, self.bad, self.last = float("inf"), 0, -1
+
+    def __call__(self, eval_result: Any) -> bool:
+        """Goes on until there was no improvement for so many evaluations."""
+        if eval_result and eval_result["global_step"] != self.last:
+            self.last = eval_result["global_step"]
+            value = self.sign * eval_result[self.metric]
+            self.bad = 0 if value < self.best else self.bad + 1
+            self.best = min(self.best, value)
+        return self.bad < self.patience
 
 
 def _loss(eval_result: Any) -> float:
@@ -67,8 +90,8 @@ def _asks_for_more(eval_result: Any, patience: int) -> bool:
     return _loss(eval_result) > 0.05 * patience
 
 
-def _wants_auc(eval_result: Any) -> bool:
-    return bool(not eval_result or eval_result["auc"] < 0.9)
+def _wants_bleu(eval_result: Any) -> bool:
+    return bool(not eval_result or eval_result["bleu"] < 0.9)
 
 
 def _forgets_to_return(eval_result: Any) -> Any:
@@ -105,6 +128,33 @@ def _sets_the_environment(eval_result: Any) -> bool:
     return True
 
 
+def _does(act: Callable[[], Any]) -> Sample:
+    """A sample of a predicate that does something else besides."""
+
+    def predicate(_eval_result: Any) -> bool:
+        act()
+        return True
+
+    return Sample(component=predicate)
+
+
+def _touches(_eval_result: Any, checkpoint_path: Any) -> bool:
+    if checkpoint_path is not None:
+        os.utime(checkpoint_path)
+    return True
+
+
+def _ignores_the_signal() -> None:
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+
+
+def _seeds_numpy() -> None:
+    import numpy as np
+
+    np.random.seed(1)
+
+
 def _looks_at_the_checkpoint(eval_result: Any, checkpoint_path: Any) -> bool:
     return not eval_result or not os.path.isdir(checkpoint_path)
 
@@ -126,16 +176,35 @@ PROOF = Proof(
         Mutant("PRE-002", "takes nothing", _of(lambda: True)),
         Mutant("PRE-003", "raises on None", _of(_forgets_none)),
         Mutant("PRE-004", "raises on {}", _of(_forgets_empty)),
-        Mutant("PRE-005", "needs a metric that is not there", _of(_wants_auc)),
+        Mutant("PRE-005", "needs a metric that is not there", _of(_wants_bleu)),
         Mutant("PRE-006", "forgets to return", _of(_forgets_to_return)),
-        Mutant("PRE-007", "counts its calls", _made(Counting), also=("PRE-008",)),
-        Mutant("PRE-008", "flips after a restart", _made(Remembering)),
+        *(
+            Mutant("PRE-007", f"ends after {n} calls", _made(partial(Counting, n)), also=("PRE-008",))
+            for n in (3, 20, 50, 100)
+        ),
+        *(
+            Mutant("PRE-008", f"ends after {n} steps that it saw", _made(partial(Remembering, n)))
+            for n in (3, 5, 20)
+        ),
+        *(
+            Mutant("PRE-008", f"keeps a patience of {n} in memory", _made(partial(Patient, n)))
+            for n in (1, 2, 3, 4, 5, 10, 20)
+        ),
+        Mutant("PRE-008", "keeps the best accuracy", _made(partial(Patient, 3, "accuracy", -1))),
         Mutant("PRE-009", "changes the result", _of(_pops)),
         Mutant("PRE-010", "knows only dicts", _of(_wants_a_dict)),
         Mutant("PRE-011", "knows only Python's numbers", _of(_wants_python_numbers)),
         Mutant("PRE-012", "converts to an int", _of(_rounds)),
         Mutant("PRE-013", "writes a file", _of(_writes)),
         Mutant("PRE-013", "sets a variable of the environment", _of(_sets_the_environment)),
+        Mutant("PRE-013", "changes the working directory", _does(partial(os.chdir, "/"))),
+        Mutant("PRE-013", "ignores a signal", _does(_ignores_the_signal)),
+        Mutant("PRE-013", "seeds Python's random numbers", _does(partial(random.seed, 1))),
+        Mutant("PRE-013", "draws a random number", _does(random.random)),
+        Mutant("PRE-013", "seeds NumPy's random numbers", _does(_seeds_numpy)),
+        Mutant("PRE-013", "writes into the home", _does(lambda: Path("~/.asked").expanduser().touch())),
+        Mutant("PRE-013", "writes a temporary file", _does(lambda: Path(tempfile.gettempdir(), "a").touch())),
+        Mutant("PRE-013", "touches the checkpoint", _of(_touches)),
         Mutant("PRE-014", "needs a checkpoint", _of(_looks_at_the_checkpoint)),
     ),
 )

@@ -6,9 +6,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from expcore.calling import call_naming
 from expcore.conformance.case import Case, PatientClock
 from expcore.conformance.observers.watched import Watched
+from expcore.conformance.provided import own_estimator
 from expcore.conformance.setting import linear_data, small_experiment
 from expcore.errors import StoppedBySignal, one_line
 from expcore.experiment import Experiment
@@ -141,9 +141,7 @@ class ObserverCase(Case):
 
     def estimator(self, folder: str, clock: PatientClock) -> Any:
         """Returns the sample's estimator in a folder of the case; None: the suite's own will do."""
-        if self.sample.estimator is None:
-            return None
-        return call_naming(self.sample.estimator, str(self.folder / folder / "model"), clock=clock)
+        return own_estimator(self.sample, str(self.folder / folder / "model"), clock)
 
     def experiment(self, host: Any, folder: str = "one", estimator: Any = None) -> Experiment:
         """Returns a new experiment in a folder of the case, with a hook, an eval hook and an exporter."""

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from expcore.calling import call_naming, parameters
-from expcore.conformance.case import Case
-from expcore.conformance.setting import small_experiment
+from expcore.cluster import RunConfig
+from expcore.conformance.case import Case, PatientClock
+from expcore.conformance.predicates.scripted import SHORT, USUAL, script
+from expcore.conformance.provided import own_estimator
+from expcore.conformance.setting import endless_data, linear_data, small_experiment
+from expcore.experiment import Experiment
+from expcore.testing.numpy_estimator import NumpyEstimator
 from expcore.types import History
 
-ROUNDS = 4
+STEPS = 10
+"""Training steps of a round."""
 
 
 @dataclass(frozen=True)
@@ -42,19 +48,43 @@ class PredicateCase(Case):
 
     def verdict(self, predicate: Any, moment: Moment) -> bool:
         """Returns whether a predicate goes on; a Violation where it raises."""
-        with self.no_error(f"asked {moment.told}, it"):
+        known = [evaluation.metrics for evaluation in moment.history.evaluations[-1:]]
+        names = ", ".join(sorted({name for metrics in known for name in metrics}))
+        expected = f"an answer from {names}; where it needs another metric give estimator= that has it"
+        with self.no_error(f"asked {moment.told}, it", expected if names else ""):
             return bool(self.ask(predicate, moment))
         raise AssertionError  # no_error raises; this line is for the type checker
 
-    def moments(self) -> list[Moment]:
-        """Returns the moments of a training of four rounds, in order: None first, then each result.
+    def experiment(self, levels: Sequence[float]) -> Experiment:
+        """Returns an experiment whose training is real, and whose evaluations come out as the levels say."""
+        clock, model_dir = PatientClock(), str(self.folder / "model")
+        estimator = own_estimator(self.sample, model_dir, clock)
+        if estimator is None:
+            config = RunConfig(model_dir=model_dir, keep_checkpoint_max=0)
+            estimator = NumpyEstimator(model_dir, config, clock=clock)
+            script(estimator, levels, USUAL)
+        else:
+            script(estimator, levels, {})
+        return small_experiment(
+            self.folder,
+            estimator,
+            train_input_fn=self.sample.train_input_fn or endless_data,
+            eval_input_fn=self.sample.eval_input_fn or self.sample.train_input_fn or linear_data,
+            clock=clock,
+        )
+
+    def moments(self, levels: Sequence[float] = SHORT) -> list[Moment]:
+        """Returns the moments of a training, in order: None first, then each result.
 
         After the second there is one without a result.
+
+        Args:
+            levels: how good the model is after each round.
         """
-        experiment = small_experiment(self.folder)
+        experiment = self.experiment(levels)
         found = [Moment(None, None, experiment.history)]
-        for n in range(ROUNDS):
-            experiment.train_pass(steps=10)
+        for n in range(len(levels)):
+            experiment.train_pass(steps=STEPS)
             result = experiment.evaluate_pass()
             latest = experiment.latest_checkpoint()
             found.append(Moment(result, latest.path if latest else None, experiment.history))
