@@ -232,7 +232,7 @@ def test_of_a_conflict_in_which_all_are_broken_there_are_ways_out_too(site):
 
 
 def test_a_conflict_within_the_distribution_that_is_asked_for_is_no_one_elses(site):
-    info = exporter(site, "expcore-v", "1", "vv")
+    info = exporter(site, "expcore-v", "1", "vv", EXPLODES + "class X: pass\nclass Y: pass\n")
     (info / "entry_points.txt").write_text("[expcore.exporters]\nvv = expcore_v:X\nvv = expcore_v:Y\n")
     fake_distribution(site, "expcore-u", "2", {"expcore.exporters": {"vv": "nowhere_to_be_found:X"}})
     change = dict(told("plugins", "why", "exporters/expcore-v:vv")["change"])
