@@ -98,6 +98,13 @@ def check_options(name: str, provider: str, function: Callable[..., Any], option
     """
     known = list(parameters(function).values())[1:]
     names = [p.name for p in known if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]
+    anything = any(p.kind is p.VAR_KEYWORD for p in known)
+    for option in options:
+        if option not in names and not anything:
+            raise UnknownOption(
+                f"schedule {name!r} ({provider}): it has no option {option!r}{nearest(option, names)}; "
+                f"its options are {listing(names)}"
+            )
     missing = [p.name for p in known if p.name in names and p.default is p.empty and p.name not in options]
     if missing:
         raise InvalidArgument(
@@ -105,14 +112,6 @@ def check_options(name: str, provider: str, function: Callable[..., Any], option
             f"its options are {listing(names)}; give it in the config's schedule, or in Python: "
             f"experiment.run({name!r}, {missing[0]}=...)"
         )
-    if any(p.kind is p.VAR_KEYWORD for p in known):
-        return
-    for option in options:
-        if option not in names:
-            raise UnknownOption(
-                f"schedule {name!r} ({provider}): it has no option {option!r}{nearest(option, names)}; "
-                f"its options are {listing(names)}"
-            )
 
 
 def check_name(name: object, what: str = "exporter") -> str:

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from expcore.errors import InvalidArgument, PluginLoadError, UnknownComponent
+from expcore.errors import InvalidArgument, InvalidType, PluginLoadError, UnknownComponent
 from expcore.host import PluginHost
 from expcore.testing import PluginSandbox, fake_distribution
 
@@ -251,3 +251,61 @@ def test_strict_imports_every_component_of_third_parties_at_the_start():
         not_callable_host(strict=True).start()
     not_callable_host(strict=True, disable=["third:hooks/broken"]).start()
     not_callable_host().start()
+
+
+# --- arguments of a wrong type ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("arguments", "part"),
+    [
+        ({"use": 3}, "use=3: it is no list"),
+        ({"use": {"exporters/best": 3}}, "use=['exporters/best', 3]: 3 in it is no string"),
+        ({"use": {3: "expcore"}}, "3 in it is no string"),
+        ({"use": [None]}, "use=[None]: None in it is no string"),
+        ({"disable": [3]}, "disable=[3]: 3 in it is no string"),
+        ({"disable": 0}, "disable=0: it is no list"),
+        ({"allow": [None]}, "allow=[None]: None in it is no string"),
+        ({"allow": False}, "allow=False: it is no list"),
+        ({"strict": "x"}, "strict='x': give True, False, or None"),
+        ({"strict": 1}, "strict=1: give True, False, or None"),
+    ],
+    ids=repr,
+)
+def test_choices_of_a_wrong_type_are_said_in_a_sentence(arguments, part):
+    with pytest.raises(InvalidType) as caught:
+        PluginHost(environ={}, **arguments)
+    assert part in str(caught.value)
+
+
+@pytest.mark.parametrize("kind", [None, 3, ["hooks"]])
+def test_a_kind_that_is_no_string_is_said_in_a_sentence(kind):
+    host = PluginHost(environ={}, entry_points=[])
+    for asked in (host.explain, host.resolve):
+        with pytest.raises(InvalidType, match="a kind is named by a string"):
+            asked(kind, "best")
+
+
+@pytest.mark.parametrize(
+    ("word", "strict"),
+    [(w, True) for w in ("1", "true", "Yes", " on ")]
+    + [(w, False) for w in ("0", "False", "no", "off", "", " ")],
+)
+def test_strict_is_yes_or_no_in_the_usual_words(word, strict, tmp_path, monkeypatch):
+    fake_distribution(tmp_path, "ruined", "1", {"expcore.plugins": {"r": "no_such_module_here"}})
+    monkeypatch.syspath_prepend(tmp_path)
+    host = PluginHost(environ={"EXPCORE_STRICT_PLUGINS": word})
+    if not strict:
+        host.start()
+        return
+    with pytest.raises(PluginLoadError):
+        host.start()
+
+
+def test_any_other_word_for_strict_is_refused_with_those_there_are():
+    with pytest.raises(InvalidArgument) as caught:
+        PluginHost(environ={"EXPCORE_STRICT_PLUGINS": "maybe"})
+    assert str(caught.value).startswith(
+        "EXPCORE_STRICT_PLUGINS='maybe': it is neither yes (1, true, yes, on) nor"
+    )
+    assert "no (0, false, no, off, or empty)" in str(caught.value)
