@@ -14,7 +14,8 @@ from types import FrameType
 from typing import Any, NoReturn
 
 from expcore.clock import RealClock
-from expcore.conformance.clause import NotApplicable, Runaway, Violation
+from expcore.conformance.clause import InvalidSample, NotApplicable, Runaway, Violation
+from expcore.conformance.process import kept_signals
 from expcore.conformance.report import FAILED, PASSED, SKIPPED
 from expcore.errors import one_line
 from expcore.host import set_default_host
@@ -51,6 +52,7 @@ def attempt(test: Callable[[Path], Any], limit_secs: float = LIMIT_SECS) -> Outc
 
     Raises:
         KeyboardInterrupt: the user wants to end.
+        InvalidSample: what it was to be tried with is wrong.
     """
     clock = RealClock()
     start = clock.monotonic()
@@ -65,7 +67,7 @@ def attempt(test: Callable[[Path], Any], limit_secs: float = LIMIT_SECS) -> Outc
         return outcome(FAILED, found.seen, found.expected)
     except NotApplicable as reason:
         return outcome(SKIPPED, str(reason))
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, InvalidSample):
         raise
     except Runaway as error:
         return outcome(FAILED, str(error))
@@ -76,10 +78,11 @@ def attempt(test: Callable[[Path], Any], limit_secs: float = LIMIT_SECS) -> Outc
 
 @contextmanager
 def kept() -> Iterator[None]:
-    """What is changed of the process is put back: directory, environment, default plugin host."""
+    """What is changed of the process is put back: directory, environment, signals, default plugin host."""
     cwd, environ, host = os.getcwd(), dict(os.environ), set_default_host(None)
     try:
-        yield
+        with kept_signals([]):
+            yield
     finally:
         os.chdir(cwd)
         if dict(os.environ) != environ:
