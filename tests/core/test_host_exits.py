@@ -11,6 +11,7 @@ import pytest
 
 from expcore.calling import ask_predicate, check_ran, no_exit
 from expcore.cluster import RunConfig
+from expcore.config.components import Components
 from expcore.errors import ExportFailed, InvalidArgument, PluginError, StoppedBySignal, UnknownOption
 from expcore.events import LogReader
 from expcore.experiment import Experiment
@@ -109,6 +110,24 @@ def test_a_factory_that_exits_is_named(box):
     with pytest.raises(PluginError, match=rf"exporter 'exits' \(expcore-x 1.0\) {RULE}") as caught:
         box.host.create("exporters", "exits")
     assert caught.value.__notes__ == ["raised while making exporter 'exits' (expcore-x 1.0)"]
+
+
+def test_a_factory_that_a_config_asks_for_and_exits_is_named(box):
+    box.add("exporters", "exits", leave, dist="expcore-x", version="1.0")
+    made = Components(box.host).check("exporters", {"type": "exits"}, "train.exporter")
+    with pytest.raises(PluginError, match=rf"exporter 'exits' \(expcore-x 1.0\) {RULE}") as caught:
+        made()
+    assert caught.value.__notes__[0].endswith("of train.exporter")
+
+
+def test_a_policy_of_bare_formats_that_exits_is_named(make, box):
+    class Text:
+        def write(self, estimator, directory):
+            raise AssertionError("nothing is written")
+
+    box.add("exporters", "latest", leave, dist="expcore-x", version="1.0")
+    with pytest.raises(PluginError, match=f"exporter 'latest' {RULE}"):
+        make(export_strategies=Text())
 
 
 def test_an_observer_that_exits_is_named_and_notify_tells_the_others():

@@ -48,6 +48,8 @@ def test_what_pip_left_half_removed_never_counts_and_is_told_in_one_line(
     host = PluginHost(environ={})
     assert hooks(host) == {"h": "expcore-x 2.0"}
     assert host.resolve("hooks", "h").target == "json:loads"
+    found = [(each.version, each.half_removed) for each in installed() if each.name == "expcore-x"]
+    assert found == [("2.0", False), (left, True)]
     (line,) = caplog.messages
     assert line.startswith(f"{folder}: left behind where pip was stopped while it removed expcore-x;")
     assert line.endswith("remove the folder")
