@@ -11,6 +11,8 @@ from expcore.conformance import ConformanceError, Sample, check
 from expcore.conformance.clause import NotApplicable
 from expcore.conformance.estimators.case import MOST_STEPS, EstimatorCase, alike, checkpoint_files, forms
 from expcore.conformance.mutants.estimators import Plain
+from expcore.conformance.mutants.estimators_hooking import Absorbing
+from expcore.conformance.mutants.estimators_training import OfArrays, OfBatches
 from expcore.conformance.setting import endless_data, linear_data
 from expcore.testing.numpy_estimator import NumpyEstimator
 
@@ -52,7 +54,7 @@ def test_an_instance_that_cannot_be_copied_is_only_looked_at_and_that_is_too_lit
     assert not (tmp_path / "mine").exists()
     assert not report.failures
     assert {own for own, status in statuses(report).items() if status == "passed"} == {"EST-001", "EST-002"}
-    assert "names model_dir and config" in next(r.message for r in report.results if r.id == "EST-005")
+    assert "names model_dir and config" in next(r.message for r in report.results if r.id == "EST-063")
     with pytest.raises(ConformanceError, match="have to be tried"):
         report.raise_for_failures()
 
@@ -122,3 +124,35 @@ def test_the_forms_of_an_estimator_are_its_optional_parts(tmp_path):
     whole = {"supports_hook", "checkpoints", "restored", "with_model_dir", "predict", "saving_listeners"}
     assert forms(NumpyEstimator(str(tmp_path))) == whole
     assert forms(Plain(str(tmp_path), None)) == forms(None) == frozenset()
+
+
+@pytest.mark.parametrize(
+    ("made", "said"),
+    [
+        (
+            OfArrays,
+            "an endless iterable of batches (x, y) of shapes [16, 3] and [16]; else give train_input_fn=",
+        ),
+        (OfBatches, "a pair of arrays (x, y) of shapes [64, 3] and [64]; else give eval_input_fn="),
+    ],
+)
+def test_an_estimator_for_data_of_another_form_is_told_the_form_of_the_suites_own(made, said):
+    report = check(kind="estimator", factory=made, on_fail="collect")
+    (failure,) = report.failures
+    assert failure.id == "EST-063"
+    assert "raised ValueError: too many values to unpack" in failure.message
+    assert said in failure.message
+
+
+def test_an_error_on_data_that_were_given_is_told_as_it_is():
+    report = check(kind="estimator", factory=OfArrays, train_input_fn=lambda: [1, 2, 3], on_fail="collect")
+    (failure,) = report.failures
+    assert failure.id == "EST-063"
+    assert "expected:  no error" in failure.message
+
+
+def test_an_estimator_that_absorbs_listeners_is_told_why_it_was_given_them():
+    report = check(kind="estimator", factory=Absorbing, on_fail="collect")
+    (failure,) = report.failures
+    assert failure.id == "EST-047"
+    assert "train() takes **kwargs and so is given saving_listeners" in failure.message

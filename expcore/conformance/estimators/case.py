@@ -101,6 +101,15 @@ class EstimatorCase(Case):
         """The input function of the evaluation, always the same object; its data end."""
         return self.sample.eval_input_fn or self.sample.train_input_fn or linear_data
 
+    def told_of(self, input_fn: Callable[[], Any]) -> str:
+        """Returns in words what is expected of an estimator that is given these data."""
+        told = {
+            endless_data: "an endless iterable of batches (x, y) of shapes [16, 3] and [16]",
+            linear_data: "a pair of arrays (x, y) of shapes [64, 3] and [64]",
+        }.get(input_fn)
+        name = "train_input_fn" if input_fn is endless_data else "eval_input_fn"
+        return f"it takes the suite's data, {told}; else give {name}=" if told else "no error"
+
     def train(self, estimator: Any, **given: Any) -> Any:
         """Trains on the training data; ``given`` are arguments of ``train``."""
         return estimator.train(self.train_data, **given)

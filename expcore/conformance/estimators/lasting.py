@@ -7,7 +7,7 @@ import shutil
 from functools import partial
 from pathlib import Path
 
-from expcore.conformance.estimators.case import EstimatorCase, contents, files_below
+from expcore.conformance.estimators.case import EstimatorCase, files_below
 from expcore.conformance.estimators.clauses import clauses
 from expcore.errors import CheckpointCorrupt
 
@@ -50,17 +50,16 @@ def goes_on_where_the_directory_was_moved_to(case: EstimatorCase) -> None:
 def leaves_the_surroundings_alone(case: EstimatorCase) -> None:
     """It writes below its model directory only, and leaves the process as it was.
 
-    That is: the working directory and the environment.
+    That is: the working directory and the environment, also where it is only made.
     """
     work = case.folder / "work"
     work.mkdir()
     os.chdir(work)
+    environ = dict(os.environ)
     estimator = case.estimator()
-    environ, before = dict(os.environ), contents(_beside(case, estimator.model_dir))
     case.train(estimator, steps=2)
     case.evaluate(estimator)
-    after = contents(_beside(case, estimator.model_dir))
-    wrong = sorted(name for name in before.keys() | after.keys() if before.get(name) != after.get(name))
+    wrong = [str(path) for path in _beside(case, estimator.model_dir)]
     case.require(not wrong, f"written beside the model directory: {wrong}", "nothing")
     case.require(os.getcwd() == str(work), f"the working directory is {os.getcwd()!r}", repr(str(work)))
     wrong = sorted({name for name, _ in environ.items() ^ dict(os.environ).items()})
@@ -112,10 +111,13 @@ def never_begins_anew_over_damage(case: EstimatorCase) -> None:
     39,
     after=(17, 38),
     page="concepts.md#going-on-after-a-stop",
-    hint="where the newest cannot be read, restore the one before, and say so in the log",
+    hint="restore the one before; rename the damaged one, or pass it over in latest_checkpoint() as well",
 )
 def goes_on_from_the_newest_that_can_be_read(case: EstimatorCase) -> None:
-    """It passes over a newest checkpoint that is damaged, and trains on from the one before."""
+    """It passes over a newest checkpoint that is damaged, and trains on from the one before.
+
+    From then on its latest checkpoint is the one that was saved last, not the damaged one.
+    """
     trained = case.estimator()
     _, latest = case.two_checkpoints(trained)
     case.damage(latest)

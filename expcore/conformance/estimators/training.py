@@ -10,7 +10,8 @@ from expcore.calling import accepts
 from expcore.conformance.estimators.case import EstimatorCase, contents, files_below
 from expcore.conformance.estimators.clauses import clauses
 from expcore.conformance.setting import quiet_host
-from expcore.errors import StoppedBySignal
+from expcore.conformance.trouble import Trouble
+from expcore.errors import StoppedBySignal, one_line
 from expcore.experiment import Experiment
 from expcore.types import ESTIMATOR_METHODS
 
@@ -38,7 +39,11 @@ def is_an_estimator(case: EstimatorCase) -> None:
         case.require(found == wanted, f"its model_dir is {found!r}", f"the one it was given, {wanted!r}")
 
 
-@clauses.must(2, after=(1,), hint="name these parameters, or take **kwargs")
+@clauses.must(
+    2,
+    after=(1,),
+    hint="name these parameters; a train(**kwargs) is given saving_listeners and has to call them",
+)
 def takes_what_an_experiment_gives(case: EstimatorCase) -> None:
     """It is taken by an experiment, and takes what passes give to ``train`` and ``evaluate``."""
     estimator = case.make()
@@ -67,7 +72,26 @@ def knows_no_checkpoint_before_training(case: EstimatorCase) -> None:
     case.require(found is None, f"latest_checkpoint() returned {found!r}", "None")
 
 
-@clauses.must(5, after=(2,), hint="save at the end of train(), and return the path, a str")
+@clauses.must(
+    63,
+    after=(2,),
+    hint="see the error; data of the form that it takes are given by train_input_fn= and eval_input_fn=",
+)
+def takes_the_data_that_it_is_tried_with(case: EstimatorCase) -> None:
+    """It can be trained and evaluated on the data that it is tried with.
+
+    Where none are given, the training data are an endless iterable of batches ``(x, y)`` of shapes [16, 3]
+    and [16], and the evaluation data two arrays ``(x, y)`` of shapes [64, 3] and [64], all float32.
+    """
+    estimator = case.estimator()
+    with case.no_error("train(steps=1)", case.told_of(case.train_data)):
+        case.train(estimator, steps=1)
+    if estimator.latest_checkpoint() is not None:
+        with case.no_error("evaluate()", case.told_of(case.eval_data)):
+            case.evaluate(estimator)
+
+
+@clauses.must(5, after=(63,), hint="save at the end of train(), and return the path, a str")
 def saves_at_the_end(case: EstimatorCase) -> None:
     """It has a checkpoint after training, whose path is a string."""
     estimator = case.estimator()
@@ -76,7 +100,7 @@ def saves_at_the_end(case: EstimatorCase) -> None:
     case.require(isinstance(found, str) and found, f"latest_checkpoint() returned {found!r}", "a string")
 
 
-@clauses.must(6, after=(2,), hint="end train() with `return self`")
+@clauses.must(6, after=(63,), hint="end train() with `return self`")
 def train_returns_the_estimator(case: EstimatorCase) -> None:
     """It returns itself from ``train``, also where there is nothing left to do."""
     estimator = case.estimator()
@@ -209,7 +233,7 @@ def _interrupted_by(case: EstimatorCase, error: BaseException) -> None:
     estimator = case.estimator()
     case.train(estimator, steps=3)
     seen = case.raised(lambda: estimator.train(_Failing(error), steps=3), BaseException)
-    told = f"the input function raised {error!r}, and train() "
+    told = f"the input function raised {one_line(error)}; train() "
     case.require(seen is not None, f"{told}raised nothing", "the same error")
     case.require(seen is error, f"{told}raised {seen!r}", "the very same")
     case.require_step(estimator, 3, "train(steps=3) and one that failed")
@@ -219,8 +243,11 @@ def _interrupted_by(case: EstimatorCase, error: BaseException) -> None:
 
 @clauses.must(15, after=(8,), hint="let errors of the input function through; wrap none, swallow none")
 def lets_errors_through(case: EstimatorCase) -> None:
-    """It lets through unchanged what the input function raises, and can go on from the checkpoint before."""
-    _interrupted_by(case, RuntimeError("the data are gone"))
+    """It lets through unchanged what the input function raises, and can go on from the checkpoint before.
+
+    Whatever the class of the error is.
+    """
+    _interrupted_by(case, Trouble("the data are gone"))
 
 
 @clauses.must(16, after=(15,), hint="catch Exception, never BaseException, unless it is raised again")

@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from expcore.calling import call_naming, names
-from expcore.conformance.case import Case, PatientClock
+from expcore.conformance.case import Case, PatientClock, Sample
 from expcore.conformance.clause import Clauses
+from expcore.conformance.elsewhere import Elsewhere
 from expcore.conformance.exporters.lending import fingerprint
 from expcore.conformance.exporters.trained import Setting, Trained
 from expcore.publish import Policy
@@ -86,7 +87,15 @@ class Written:
 
 
 class ExporterCase(Case):
-    """Makes components write, in the way of the host."""
+    """Makes components write, in the way of the host.
+
+    Attributes:
+        elsewhere: sees what they write outside of the folder.
+    """
+
+    def __init__(self, sample: Sample, folder: Path) -> None:
+        super().__init__(sample, folder)
+        self.elsewhere = Elsewhere(folder)
 
     def make(self, **offered: Any) -> Any:
         """Returns a fresh component; a policy has the suite's format, or the one offered."""
@@ -133,7 +142,7 @@ class ExporterCase(Case):
         Returns:
             Where it was written; None where an exporter did not want to.
         """
-        with self.temporaries():
+        with self.temporaries(), self.elsewhere.watching():
             return self._put(component, trained, n, place, result)
 
     def _put(self, component: Any, trained: Trained, n: int, place: str | Path, result: Any) -> Path | None:
@@ -175,17 +184,22 @@ class ExporterCase(Case):
 
     @contextmanager
     def temporaries(self) -> Iterator[Path]:
-        """A block in which temporary files go to a folder of their own, which it gives."""
-        folder, kept, before = self.folder / "tmp", tempfile.tempdir, os.environ.get("TMPDIR")
-        folder.mkdir(exist_ok=True)
-        os.environ["TMPDIR"] = tempfile.tempdir = str(folder)
+        """A block in which temporary files go to a folder of their own, which it gives; home is another."""
+        folder, kept = self.folder / "tmp", tempfile.tempdir
+        own = {"TMPDIR": folder, "HOME": self.folder / "home"}
+        before = {name: os.environ.get(name) for name in own}
+        for name, path in own.items():
+            path.mkdir(exist_ok=True)
+            os.environ[name] = str(path)
+        tempfile.tempdir = str(folder)
         try:
             yield folder
         finally:
             tempfile.tempdir = kept
-            os.environ.pop("TMPDIR", None)
-            if before is not None:
-                os.environ["TMPDIR"] = before
+            for name, value in before.items():
+                os.environ.pop(name, None)
+                if value is not None:
+                    os.environ[name] = value
 
     @contextmanager
     def working_in(self, name: str) -> Iterator[Path]:

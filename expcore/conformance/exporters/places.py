@@ -14,13 +14,19 @@ AWKWARD = "a b'c $(d) größe 模型 #1 %20"
 
 @clauses.must(9, after=(5, 22), hint="write only below the directory that is given")
 def writes_nothing_elsewhere(case: ExporterCase) -> None:
-    """It writes, changes and removes nothing elsewhere: in the working, the model or the parent directory."""
-    trained, component, place = case.trained(), case.make(), case.place()
-    tmp = case.folder / "tmp"
-    with case.working_in("work"):
-        before = contents(case.folder, place, tmp)
+    """It writes, changes and removes nothing elsewhere.
+
+    Not in the working, the model or the parent directory, nor in the user's home or anywhere else; caches of
+    libraries (``.cache``, ``__pycache__``) aside. The folder for temporary files is the next clause's.
+    """
+    trained, place = case.trained(), case.place()
+    besides = (place, case.folder / "tmp", case.folder / "home" / ".cache")
+    with case.temporaries(), case.working_in("work"):
+        before = contents(case.folder, *besides)
+        with case.elsewhere.watching():
+            component = case.make()
         case.put_all(component, trained, place)
-        found = differences(before, contents(case.folder, place, tmp))
+        found = differences(before, contents(case.folder, *besides)) or case.elsewhere.found
     case.require(not found, f"beside the place that it was given, {found}")
 
 
@@ -36,7 +42,7 @@ def leaves_nothing_temporary(case: ExporterCase) -> None:
         case.require(not beside, f"in {place.name} there is also {sorted(beside)}")
 
 
-@clauses.must(11, after=(8, 10), hint="write beside the place, rename at the end, clean up in `finally`")
+@clauses.must(11, after=(8, 9, 10), hint="write beside the place, rename at the end, clean up in `finally`")
 def leaves_nothing_where_it_fails(case: ExporterCase) -> None:
     """It leaves nothing where it fails in the middle: no version, no temporary file, no change elsewhere.
 
@@ -62,6 +68,7 @@ def _fails(case: ExporterCase, trained: Trained, whole: Written, place: Path, re
     if forms(component) != {FORMAT}:
         place.mkdir()  # the base itself may stay
         besides = []
+    besides.append(case.folder / "home" / ".cache")
     before = contents(case.folder, *besides)
     try:
         with FullDisk(place, refused).filling():
@@ -69,7 +76,7 @@ def _fails(case: ExporterCase, trained: Trained, whole: Written, place: Path, re
     except Exception:
         versions = [place / name for name in entries(place) if VERSION.fullmatch(name)]
         besides += [version for version in versions if files(version) == files(whole.place)]
-        found = differences(before, contents(case.folder, *besides))
+        found = differences(before, contents(case.folder, *besides)) or case.elsewhere.found
         why = f"the disk was full at file {refused}" if refused else "the estimator failed when it was done"
         case.require(not found, f"after {why}, {found}", "nothing is left")
 

@@ -5,18 +5,15 @@ from __future__ import annotations
 import errno
 import os
 import re
-import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-VERSION = re.compile(r"0|[1-9][0-9]{0,17}")
+from expcore.conformance.elsewhere import audited
 
-_OF_FILES = ("open", "os.", "shutil.")
-_LOOKING: list[Callable[[str, tuple[Any, ...]], None]] = []
-_INSTALLED: list[bool] = []
+VERSION = re.compile(r"0|[1-9][0-9]{0,17}")
 
 Contents = dict[str, str]
 
@@ -85,7 +82,7 @@ class Appearing:
     @contextmanager
     def looking(self) -> Iterator[None]:
         """A block during which it looks before each thing that is done to any file."""
-        with _audited(lambda _event, _args: self.look()):
+        with audited(lambda _event, _args: self.look()):
             yield
 
 
@@ -105,7 +102,7 @@ class FullDisk:
     @contextmanager
     def filling(self) -> Iterator[None]:
         """A block during which it counts and refuses."""
-        with _audited(self._count):
+        with audited(self._count):
             yield
 
     def _count(self, event: str, args: tuple[Any, ...]) -> None:
@@ -118,27 +115,3 @@ class FullDisk:
         self.opened += 1
         if self.opened == self._refused:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), path)
-
-
-@contextmanager
-def _audited(look: Callable[[str, tuple[Any, ...]], None]) -> Iterator[None]:
-    if not _INSTALLED:
-        sys.addaudithook(_hook)  # for the life of the process; it does nothing while nobody looks
-        _INSTALLED.append(True)
-    _LOOKING.append(look)
-    try:
-        yield
-    finally:
-        _LOOKING.remove(look)
-
-
-def _hook(event: str, args: tuple[Any, ...]) -> None:
-    if not _LOOKING or not event.startswith(_OF_FILES):
-        return
-    looking = _LOOKING[:]
-    _LOOKING.clear()  # looking is not looked at
-    try:
-        for look in looking:
-            look(event, args)
-    finally:
-        _LOOKING[:] = looking

@@ -243,6 +243,21 @@ class Busy(Changed):
         return super().evaluate(input_fn, *args, **given)
 
 
+class Absorbing(NumpyEstimator):
+    """Takes any argument, and does nothing with those that it does not know."""
+
+    def train(  # type: ignore[override]
+        self,
+        input_fn: InputFn,
+        hooks: Any = None,
+        steps: int | None = None,
+        max_steps: int | None = None,
+        **_given: Any,
+    ) -> Any:
+        """Trains."""
+        return super().train(input_fn, hooks, steps, max_steps)
+
+
 def _hooked(made: type, **given: Any) -> type:
     return type(made.__name__, (Wrapped,), {"hook": made, **given})
 
@@ -264,6 +279,7 @@ HOOKING = (
     mutant(45, "swallows what a hook raises", _hooked(Silenced)),
     mutant(46, "forgets the states of hooks", _hooked(Stateless)),
     mutant(47, "tells listeners other steps", _listened(OfTheCall)),
+    mutant(47, "takes listeners by **kwargs and forgets them", Absorbing),
     mutant(48, "tells listeners before it saves", _listened(Early)),
     mutant(49, "does not listen to listeners", _listened(Unheard)),
     mutant(60, "shows hooks no metrics", _hooked(WithoutMetrics)),

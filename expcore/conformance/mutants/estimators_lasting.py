@@ -153,6 +153,14 @@ class Setting(Changed):
         return super().fit(input_fn, given)
 
 
+class Configured(NumpyEstimator):
+    """Sets a variable of the environment when it is made."""
+
+    def __init__(self, model_dir: str, config: Any) -> None:
+        super().__init__(model_dir, config)
+        os.environ["MADE_IN"] = model_dir
+
+
 class Substituting(Looking):
     """Evaluates the latest where it cannot read another."""
 
@@ -196,6 +204,23 @@ class Stubborn(NumpyEstimator):
         return engine
 
 
+class Leaving(NumpyEstimator):
+    """Goes on from the one before, and leaves the damaged one where it was, of the higher step."""
+
+    def _restore(self) -> Any:
+        for path in reversed(self._paths()):
+            engine = fresh_engine(self)
+            try:
+                engine.restore(path)
+            except CheckpointCorrupt as error:
+                failure = error
+                continue
+            return engine
+        if self._paths():
+            raise failure
+        return fresh_engine(self)
+
+
 LASTING = (
     mutant(26, "keeps its state for all", Shared),
     mutant(27, "draws a number without the seed", Unseeded),
@@ -212,8 +237,10 @@ LASTING = (
     mutant(35, "writes beside its directory", Diarist),
     mutant(35, "changes the working directory", Wandering),
     mutant(35, "sets a variable of the environment", Setting),
+    mutant(35, "sets a variable when it is made", Configured),
     mutant(36, "evaluates the latest instead", Substituting),
     mutant(37, "raises what reading raised", Vague),
     mutant(38, "begins anew where it can read nothing", Reckless),
     mutant(39, "goes on from the newest or not at all", Stubborn),
+    mutant(39, "leaves a damaged checkpoint the latest", Leaving),
 )

@@ -184,6 +184,46 @@ class Forgiving(Changed):
             return self
 
 
+class Patient(Changed):
+    """Takes data that cannot be read for the end of them."""
+
+    kinds: tuple[type[Exception], ...] = (OSError,)
+
+    def fit(self, input_fn: InputFn, given: dict[str, Any]) -> Any:
+        """Trains."""
+        try:
+            return super().fit(input_fn, given)
+        except self.kinds:
+            return self
+
+
+class Lenient(Patient):
+    """The same, of other errors."""
+
+    kinds = (KeyError, ArithmeticError)
+
+
+class OfArrays(Changed):
+    """Takes two arrays, and no batches."""
+
+    def fit(self, input_fn: InputFn, given: dict[str, Any]) -> Any:
+        """Trains."""
+        data = input_fn()
+        if data is not None:
+            _x, _y = data
+        return super().fit(input_fn, given)
+
+
+class OfBatches(NumpyEstimator):
+    """Evaluates batches, and no two arrays."""
+
+    def evaluate(self, input_fn: InputFn, *args: Any, **given: Any) -> Any:
+        """Evaluates."""
+        for _x, _y in input_fn():
+            break
+        return super().evaluate(input_fn, *args, **given)
+
+
 class Wrapping(Changed):
     """Raises another error than the input function."""
 
@@ -271,6 +311,8 @@ TRAINING = (
     mutant(4, "names a checkpoint that is not there", Hopeful),
     mutant(5, "leaves no checkpoint behind", NeverSaving),
     mutant(5, "gives a Path", WithPath),
+    mutant(63, "is trained on two arrays alone", OfArrays),
+    mutant(63, "evaluates batches alone", OfBatches),
     mutant(6, "forgets to return itself", ReturningNothing),
     mutant(7, "gives no global_step", WithoutStep),
     mutant(7, "gives an array for a metric", WithArray),
@@ -285,6 +327,8 @@ TRAINING = (
     mutant(13, "holds input that ended for ended", Exhausted),
     mutant(14, "takes unusable input for none", Forgiving),
     mutant(15, "wraps errors of the input function", Wrapping),
+    mutant(15, "takes data that cannot be read for ended", Patient),
+    mutant(15, "takes data with errors for ended", Lenient),
     mutant(15, "removes everything after an error", Cleaning),
     mutant(16, "swallows KeyboardInterrupt", Uninterrupted),
     mutant(16, "takes the end by a signal for an error", Unstoppable),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import json
 import os
 import random
@@ -10,6 +11,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -184,6 +186,54 @@ def _sets_a_variable(self: Json, model: Any, directory: str) -> None:
     Json.save(self, model, directory)
 
 
+def _constructor(act: Callable[[], Any]) -> Sample:
+    """A format that does something when it is made."""
+
+    class Mutant(Json):
+        def __init__(self) -> None:
+            act()
+
+    return Sample(factory=Mutant)
+
+
+def _moves_in() -> None:
+    os.chdir("/")
+
+
+def _configures() -> None:
+    os.environ["EXPORTER_MODE"] = "fast"
+
+
+def _notes_at_home(self: Json, estimator: Any, directory: str, checkpoint_path: Any = None) -> None:
+    Json.write(self, estimator, directory, checkpoint_path)
+    Path.home().joinpath("exports.txt").write_text(directory)
+
+
+@cache
+def _elsewhere() -> str:
+    place = tempfile.mkdtemp(prefix="expcore-", dir="/var/tmp")
+    atexit.register(shutil.rmtree, place, ignore_errors=True)
+    return place
+
+
+def _leaves_a_temporary_elsewhere(
+    self: Json, estimator: Any, directory: str, checkpoint_path: Any = None
+) -> None:
+    handle, _ = tempfile.mkstemp(dir=_elsewhere())
+    os.close(handle)
+    Json.write(self, estimator, directory, checkpoint_path)
+
+
+def _cleans_up_elsewhere_after_success_only(
+    self: Json, estimator: Any, directory: str, checkpoint_path: Any = None
+) -> None:
+    place = Path(tempfile.mkdtemp(dir=_elsewhere()))
+    Json.write(self, estimator, str(place), checkpoint_path)
+    for path in place.iterdir():
+        shutil.copy(path, directory)
+    shutil.rmtree(place)
+
+
 def _pops(
     self: Json, estimator: Any, directory: str, checkpoint_path: Any = None, eval_result: Any = None
 ) -> None:
@@ -227,8 +277,11 @@ MUTANTS = (
     Mutant("EXP-007", "takes the oldest for None", _format(_none_is_the_oldest)),
     Mutant("EXP-008", "swallows errors", _format(_swallows)),
     Mutant("EXP-009", "notes something in the model directory", _format(_notes_in_the_model_directory)),
+    Mutant("EXP-009", "notes something in the user's home", _format(_notes_at_home)),
+    Mutant("EXP-009", "leaves a file in /var/tmp", _format(_leaves_a_temporary_elsewhere)),
     Mutant("EXP-010", "leaves temporaries", _format(_leaves_temporaries)),
     Mutant("EXP-011", "cleans up after success only", _format(_cleans_up_after_success_only)),
+    Mutant("EXP-011", "cleans /var/tmp after success only", _format(_cleans_up_elsewhere_after_success_only)),
     Mutant("EXP-012", "breaks on spaces", _format(_uses_a_shell)),
     Mutant("EXP-012", "breaks on unicode", _format(_wants_latin_letters)),
     Mutant("EXP-013", "depends on the working directory", Sample(factory=_KeepsTheWorkingDirectory)),
@@ -236,6 +289,9 @@ MUTANTS = (
     Mutant("EXP-015", "touches the model when it was given back", _format(_rounds_afterwards)),
     Mutant("EXP-016", "seeds the random numbers", _saving(_seeds)),
     Mutant("EXP-016", "sets a variable of the environment", _saving(_sets_a_variable)),
+    Mutant("EXP-016", "changes the directory when it is made", _constructor(_moves_in)),
+    Mutant("EXP-016", "sets a variable when it is made", _constructor(_configures)),
+    Mutant("EXP-016", "seeds when it is made", _constructor(lambda: np.random.seed(0))),
     Mutant("EXP-017", "changes the result", _format(_pops)),
     Mutant("EXP-018", "returns its directory", _format(_returns_the_directory)),
     Mutant("EXP-019", "needs a result", _format(_tells_the_loss)),

@@ -5,16 +5,15 @@ from __future__ import annotations
 import logging
 import os
 import signal
-import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager, closing
 from pathlib import Path
-from time import sleep
 from typing import Any
 
 from expcore.conformance.case import Sample
 from expcore.conformance.mutants.mutant import Mutant, Proof
 from expcore.conformance.mutants.schedule_references import Follow, InParts, Serve
+from expcore.conformance.mutants.schedules_rude import RUDE
 from expcore.errors import StoppedBySignal
 from expcore.types import Checkpoint, TrainingEnd
 
@@ -120,16 +119,6 @@ class _WritesWhereItStands(InParts):
         Path("last.txt").write_text(str(self.step(experiment)))
 
 
-class _IgnoresTheClock(InParts):
-    def wait(self, experiment: Any) -> None:
-        time.sleep(0.001)
-
-
-class _IgnoresTheClockByAName(InParts):
-    def wait(self, experiment: Any) -> None:
-        sleep(0.001)
-
-
 # --- the log, once and not less ----------------------------------------------------------------------------
 
 
@@ -224,24 +213,6 @@ class _ForgetsWhatWasMissed(InParts):
 
 
 # --- being stopped -----------------------------------------------------------------------------------------
-
-
-class _SwallowsErrorsOfTraining(InParts):
-    def train(self, experiment: Any, n: int) -> int:
-        try:
-            return super().train(experiment, n)
-        except Exception as error:
-            _LOG.warning("a part could not be trained: %s", error)
-            return 0
-
-
-class _SwallowsErrorsOfEvaluations(InParts):
-    def evaluate(self, experiment: Any, last: Checkpoint) -> Any:
-        try:
-            return super().evaluate(experiment, last)
-        except Exception as error:
-            _LOG.warning("%s could not be evaluated: %s", last.path, error)
-            return {}
 
 
 class _SwallowsSignals(InParts):
@@ -362,8 +333,6 @@ PROOF = Proof(
         Mutant("SCH-008", "handles signals itself", _of(_HandlesSignals)),
         Mutant("SCH-009", "writes into the model directory", _of(_WritesASummary)),
         Mutant("SCH-009", "writes into the working directory", _of(_WritesWhereItStands)),
-        Mutant("SCH-010", "ignores the clock", _of(_IgnoresTheClock)),
-        Mutant("SCH-010", "ignores the clock by a name of its own", _of(_IgnoresTheClockByAName)),
         Mutant("SCH-011", "trains by the estimator", _of(_TrainsBeside)),
         Mutant("SCH-012", "evaluates by the estimator", _of(_EvaluatesBeside)),
         Mutant("SCH-013", "exports by the exporters", _of(_ExportsBeside)),
@@ -377,8 +346,6 @@ PROOF = Proof(
         Mutant("SCH-019", "calls no export final", _of(_NeverFinal)),
         Mutant("SCH-019", "calls every export final", _of(_AlwaysFinal)),
         Mutant("SCH-020", "forgets what was missed", _of(_ForgetsWhatWasMissed)),
-        Mutant("SCH-021", "swallows an error of training", _of(_SwallowsErrorsOfTraining)),
-        Mutant("SCH-022", "swallows an error of an evaluation", _of(_SwallowsErrorsOfEvaluations)),
         Mutant("SCH-023", "swallows signals", _of(_SwallowsSignals)),
         Mutant("SCH-023", "swallows Ctrl-C", _of(_SwallowsCtrlC)),
         Mutant("SCH-024", "sleeps through signals", _of(_SleepsThroughSignals)),
@@ -393,5 +360,6 @@ PROOF = Proof(
         Mutant("SCH-030", "does not say what is missing", _of(_NamesNothing)),
         Mutant("SCH-031", "listens elsewhere", _of(_ListensElsewhere)),
         Mutant("SCH-031", "hangs up", _of(_HangsUp)),
+        *RUDE,
     ),
 )

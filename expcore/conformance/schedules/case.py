@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 import signal
 import socket
@@ -14,6 +15,7 @@ from expcore.cluster import ClusterTask, RunConfig, parse_tf_config
 from expcore.conformance.case import Case, Sample
 from expcore.conformance.clause import NotApplicable, Runaway, Violation
 from expcore.conformance.schedules.host import trial_host
+from expcore.conformance.schedules.waiting import RealWaits
 from expcore.conformance.schedules.watched import Bare, Data, Script, Shelf, Watched
 from expcore.conformance.setting import endless_data, linear_data, quiet_host
 from expcore.errors import NotTrained, one_line
@@ -54,6 +56,8 @@ class Trial:
 
     Attributes:
         error: what it raised; None where it returned.
+        unfinished: "coroutine", "generator" or "async generator", where that is all it returned; else "".
+        waits: what it waited for really; it is cut short.
         shelf: the exporter.
         estimator: the estimator that is watched.
         train_data: the training data, unless others were given.
@@ -64,13 +68,13 @@ class Trial:
         handled: signals whose handlers it changed.
     """
 
-    started_in = ended_in = ""
+    started_in = ended_in = unfinished = ""
     handled: Sequence[str] = ()
 
     def __init__(self, case: ScheduleCase, folder: Path, place: str, **given: Any) -> None:
         self.case, self.folder, self.place = case, folder, place
         self.error: BaseException | None = None
-        self.shelf, self.clock = Shelf(), Script()
+        self.shelf, self.clock, self.waits = Shelf(), Script(), RealWaits()
         self.train_data, self.eval_data = Data(endless_data), Data(linear_data)
         self.options = {**case.sample.options, **given.pop("options", {})}
         self.component = given.pop("component", None) or case.make()
@@ -101,7 +105,8 @@ class Trial:
         os.chdir(work)
         handlers = {number: signal.getsignal(number) for number in SIGNALS}
         try:
-            self.experiment.run(NAME, **self.options)
+            with self.waits.watching(self.component):
+                self.unfinished = _unfinished(self.experiment.run(NAME, **self.options))
         except (Violation, NotApplicable):
             raise
         except BaseException as error:
@@ -229,6 +234,16 @@ class ScheduleCase(Case):
     def predicates(self) -> list[str]:
         """Returns the options that take a predicate."""
         return predicate_options(self.make())
+
+
+def _unfinished(result: Any) -> str:
+    """Returns in words what would have to be run yet; it never is."""
+    if inspect.iscoroutine(result):
+        result.close()
+        return "coroutine"
+    if inspect.isasyncgen(result):
+        return "async generator"
+    return "generator" if inspect.isgenerator(result) else ""
 
 
 class _Fails:

@@ -12,6 +12,7 @@ from expcore.conformance.schedules.recording import GOING_ON
 from expcore.conformance.schedules.running import clauses
 from expcore.conformance.schedules.watched import AtStep, Data
 from expcore.conformance.setting import endless_data, linear_data
+from expcore.conformance.trouble import Trouble
 from expcore.errors import StoppedBySignal, one_line
 from expcore.testing.numpy_estimator import read_checkpoint
 
@@ -21,9 +22,11 @@ READS = ("reads training data", "reads evaluation data")
 
 SIGNAL_AT_SECS = 3.0
 
+STEPS = (1, EVERY + 1, TOTAL)
+"""In the first part of a training, in a later one, and where it ends."""
 
-class Trouble(Exception):
-    """What the data, the hooks and so on raise."""
+EVALUATIONS = 5
+"""So many evaluations of a run are tried at most."""
 
 
 class Killed(BaseException):
@@ -32,26 +35,36 @@ class Killed(BaseException):
 
 @clauses.must(21, after=(3,), forms=READS[:1], hint="catch no error that you cannot answer")
 def lets_errors_of_the_training_through(case: ScheduleCase) -> None:
-    """It swallows no error of the training: what the data or a hook raise comes out of it."""
+    """It swallows no error of the training: what the data or a hook raise comes out of it.
+
+    Whatever the class of the error is, in each pass.
+    """
     for place in PLACES:
         trouble = Trouble("the training data are not there")
         data = Data(endless_data, act=_raises(trouble))
         trial = case.trial(place, train_input_fn=data).run()
         _require_raised(case, trial, data.asked, trouble, "the training data raised")
-        trouble = Trouble("a hook cannot go on")
-        hook = AtStep(1, _raises(trouble))
-        trial = case.trial(place, train_hooks=[hook]).run()
-        _require_raised(case, trial, hook.fired, trouble, "a hook raised")
+        for step in STEPS:
+            trouble = Trouble("a hook cannot go on")
+            hook = AtStep(step, _raises(trouble))
+            trial = case.trial(place, train_hooks=[hook]).run()
+            _require_raised(case, trial, hook.fired, trouble, f"at step {step} a hook raised")
 
 
 @clauses.must(22, after=(3,), forms=READS[1:], hint="catch no error that you cannot answer")
 def lets_errors_of_the_evaluation_through(case: ScheduleCase) -> None:
-    """It swallows no error of an evaluation: what the data raise comes out of it."""
+    """It swallows no error of an evaluation: what the data raise comes out of it.
+
+    Whatever the class of the error is, in the first evaluation and in later ones.
+    """
     for place in PLACES:
-        trouble = Trouble("the evaluation data are not there")
-        data = Data(linear_data, act=_raises(trouble))
-        trial = case.trial(place, eval_input_fn=data).run()
-        _require_raised(case, trial, data.asked, trouble, "the evaluation data raised")
+        for n in range(1, EVALUATIONS + 1):
+            trouble = Trouble("the evaluation data are not there")
+            data = Data(linear_data, act=_raises(trouble, n))
+            trial = case.trial(place, eval_input_fn=data).run()
+            if data.asked < n:
+                break
+            _require_raised(case, trial, data.asked, trouble, f"in evaluation {n} the data raised")
 
 
 def _require_raised(
@@ -63,9 +76,12 @@ def _require_raised(
         )
 
 
-def _raises(error: BaseException) -> Callable[..., None]:
-    def act(_call: int = 0) -> None:
-        raise error
+def _raises(error: BaseException, first: int = 0) -> Callable[..., None]:
+    """Returns what raises in the call of this number and in those after it."""
+
+    def act(call: int = 0) -> None:
+        if call >= first:
+            raise error
 
     return act
 
