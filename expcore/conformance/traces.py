@@ -14,7 +14,7 @@ from typing import Any
 
 from expcore.conformance.process import kept_signals
 
-_PLACES = {
+PLACES = {
     "work": (),
     "home": ("HOME", "USERPROFILE", "XDG_CONFIG_HOME", "XDG_CACHE_HOME", "XDG_DATA_HOME"),
     "tmp": ("TMPDIR", "TEMP", "TMP"),
@@ -44,7 +44,7 @@ def traced(folder: Path) -> Iterator[Traces]:
     Args:
         folder: of the case; everything below it is looked at.
     """
-    for name, variables in _PLACES.items():
+    for name, variables in PLACES.items():
         (folder / name).mkdir(exist_ok=True)
         os.environ.update(dict.fromkeys(variables, str(folder / name)))
     tempdir, tempfile.tempdir = tempfile.tempdir, str(folder / "tmp")

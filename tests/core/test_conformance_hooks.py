@@ -40,7 +40,7 @@ def test_a_hook_whose_library_is_missing_is_skipped_and_nothing_is_proved():
     assert report.missing == ("a_library_that_nobody_has",)
     assert {r.status for r in report.results} == {"skipped"}
     skipped = [r.message for r in report.results if r.status == "skipped"]
-    assert any("it requires a_library_that_nobody_has, which is not here" in text for text in skipped)
+    assert any("it needs a_library_that_nobody_has, which is not here" in text for text in skipped)
 
 
 def test_an_estimator_of_the_sample_is_used_and_given_the_clock_where_it_names_it():

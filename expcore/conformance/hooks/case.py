@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import repeat
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from expcore.conformance.clause import NotApplicable, Violation
 from expcore.conformance.hooks.watched import Seen, Watched
 from expcore.conformance.process import kept_signals
 from expcore.conformance.provided import own_estimator
-from expcore.conformance.setting import endless_data, linear_data, small_experiment
+from expcore.conformance.setting import FEATURES, endless_data, linear_data, small_experiment
 from expcore.conformance.suite import available
 from expcore.experiment import Experiment
 from expcore.testing.numpy_estimator import NumpyEstimator
@@ -26,6 +27,15 @@ STEPS, SAVE_EVERY = 230, 60
 
 PART = 137
 """Where a training is interrupted, likewise."""
+
+
+FLAT_RUNS = (137, 230, 1100, 430, 430, 430)
+"""Later trainings of one hook, on a loss that stays: counters that nobody resets come to an end in them."""
+
+
+def flat_data() -> Any:
+    """Yields batches of which nothing but 0 can be learned: the loss falls to 1 and stays there."""
+    return repeat(([[0.0] * FEATURES] * 2, [1.0, -1.0]))
 
 
 class Boom(Exception):
@@ -78,6 +88,18 @@ def fail(_run: Any) -> None:
 def stop(run: Any) -> None:
     """Asks for the end."""
     run.request_stop("asked by the suite")
+
+
+class Ticks:
+    """Lets five seconds pass every ten steps, so that what goes by time is called."""
+
+    def next_step(self, step: int) -> int:
+        """The next multiple of ten."""
+        return step - step % 10 + 10
+
+    def after_steps(self, run: Any) -> None:
+        """Lets time pass."""
+        run.clock.sleep(5)
 
 
 class TakesHooks(NumpyEstimator):
@@ -143,23 +165,30 @@ class HookCase(Case):
         """The training data."""
         return self.sample.train_input_fn or endless_data
 
-    def experiment(self, folder: str) -> Experiment:
-        """Returns a new experiment in a folder of the case."""
+    def experiment(self, folder: str, data: Callable[[], Any] | None = None) -> Experiment:
+        """Returns a new experiment in a folder of the case; ``data``: other training data."""
         estimator, clock = self.estimator(folder)
-        data = self.sample.eval_input_fn or self.sample.train_input_fn or linear_data
+        judged = self.sample.eval_input_fn or self.sample.train_input_fn or linear_data
+        data = data or self.train_data
         return small_experiment(
-            self.folder, estimator, train_input_fn=self.train_data, eval_input_fn=data, clock=clock
+            self.folder, estimator, train_input_fn=data, eval_input_fn=judged, clock=clock
         )
 
-    def attempt(self, *hooks: Any, steps: int | None = STEPS, folder: str = "model") -> Trained:
+    def attempt(
+        self, *hooks: Any, steps: int | None = STEPS, folder: str = "model", flat: bool = False
+    ) -> Trained:
         """Trains, in a process that has just started, and says how it went; saves are evaluated.
 
         Args:
             hooks: what takes part.
             steps: how many more; None: without a known end.
             folder: the model directory's name; there a training goes on where the last one ended.
+            flat: whether the loss stays where it is, unless the sample has data or an estimator of its own;
+                then there are no checkpoints but those that are asked for and the last.
         """
-        experiment = self.experiment(folder)
+        own = self.sample.estimator is not None or self.sample.train_input_fn is not None
+        experiment = self.experiment(folder, flat_data if flat and not own else None)
+        save_every = None if flat else SAVE_EVERY
 
         def evaluate(checkpoint: Checkpoint) -> None:
             experiment.evaluate_pass(checkpoint.path)
@@ -167,7 +196,7 @@ class HookCase(Case):
         before = len(experiment.history.saves)
         try:
             with kept_signals(self.signals):
-                end = experiment.train_pass(steps, hooks=hooks, on_save=evaluate, save_every=SAVE_EVERY)
+                end = experiment.train_pass(steps, hooks=hooks, on_save=evaluate, save_every=save_every)
         except (Violation, NotApplicable):
             raise
         except Exception as error:
@@ -176,10 +205,15 @@ class HookCase(Case):
         return Trained(end.step, end.reason, [save.step for save in experiment.history.saves[before:]])
 
     def train(
-        self, *hooks: Any, steps: int | None = STEPS, folder: str = "model", doing: str = ""
+        self,
+        *hooks: Any,
+        steps: int | None = STEPS,
+        folder: str = "model",
+        flat: bool = False,
+        doing: str = "",
     ) -> Trained:
         """As ``attempt``; a Violation where it fails otherwise than by Boom."""
-        trained = self.attempt(*hooks, steps=steps, folder=folder)
+        trained = self.attempt(*hooks, steps=steps, folder=folder, flat=flat)
         with self.no_error(doing or f"a training of {steps} steps"):
             if trained.error is not None and not isinstance(trained.error, Boom):
                 raise trained.error
@@ -206,10 +240,6 @@ class HookCase(Case):
         hook = self.watch()
         self.train(hook, At(PART, lambda _run: None, saved=True), folder=folder)
         return hook.seen
-
-    def files(self) -> dict[str, int]:
-        """Returns every file of the case and its size."""
-        return {str(p): p.stat().st_size for p in self.folder.rglob("*") if p.is_file()}
 
 
 def open_files(folder: Path) -> list[str]:

@@ -162,6 +162,12 @@ def is_called_though_others_stop_more_often(case: HookCase) -> None:
     alone, crowd = case.watch(), case.watch()
     case.train(alone, folder="alone")
     case.train(At(None, lambda _run: None), crowd, folder="crowd")
+    for step, due, later, answer in crowd.seen.put_off[:1]:
+        case.require(
+            False,
+            f"next_step({step}) returned {due}, but next_step({later}) {answer}, before that step had come",
+            f"{due}, or sooner: else it is never called where the training stops more often",
+        )
     _same_steps(case, crowd.seen, alone.seen, "while another hook stops at every step", "alone")
 
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
-from expcore.conformance.hooks.case import PART, STEPS, HookCase
+from expcore.conformance.hooks.case import FLAT_RUNS, PART, STEPS, HookCase, Ticks
 from expcore.conformance.hooks.clauses import clauses
+from expcore.conformance.hooks.watched import Seen
 
 
 @clauses.must(15, after=(8,), hint="set in begin what counts for one run")
@@ -14,22 +16,26 @@ def keeps_nothing_from_one_run_to_the_next(case: HookCase) -> None:
 
     An experiment trains as often as its schedule says, each time with the same hooks.
     """
-    veteran, first = case.watch(), case.watch()
-    case.train(veteran, steps=PART, folder="veteran")
-    case.train(first, steps=PART, folder="fresh")
-    before = vars(veteran.seen)
-    calls, saves, stops = (len(before[name]) for name in ("calls", "saves", "stops"))
-    fresh = case.watch()
-    rest = STEPS - PART
-    end = case.train(veteran, steps=rest, folder="veteran", doing="a second training with the same hook")
-    wanted = case.train(fresh, steps=rest, folder="fresh")
-    for what, found, expected in (
-        ("it was called at", veteran.seen.calls[calls:], fresh.seen.calls),
-        ("it asked for checkpoints at", veteran.seen.saves[saves:], fresh.seen.saves),
-        ("it asked for the end at", veteran.seen.stops[stops:], fresh.seen.stops),
-        ("training ended at", (end.step, end.reason), (wanted.step, wanted.reason)),
-    ):
-        case.require(found == expected, f"in its second run {what} {found}", f"as a fresh one: {expected}")
+    veteran, runs = case.watch(), ((PART, False), (STEPS - PART, False), *((n, True) for n in FLAT_RUNS))
+    for number, (steps, flat) in enumerate(runs, start=1):
+        fresh = case.watch()
+        veteran.seen = Seen()
+        doing = f"training number {number} with the same hook"
+        end = case.train(Ticks(), veteran, steps=steps, flat=flat, folder="veteran", doing=doing)
+        wanted = case.train(Ticks(), fresh, steps=steps, flat=flat, folder="fresh")
+        for what, found, expected in (
+            ("it was called at", veteran.seen.calls, fresh.seen.calls),
+            ("it asked for checkpoints at", veteran.seen.saves, fresh.seen.saves),
+            ("it asked for the end at", veteran.seen.stops, fresh.seen.stops),
+            ("training ended at", (end.step, end.reason), (wanted.step, wanted.reason)),
+        ):
+            seen = f"in run {number} {what} {short(found)}"
+            case.require(found == expected, seen, f"as a fresh one: {short(expected)}")
+
+
+def short(seen: Any) -> str:
+    """Returns what was seen as text, the last of it where it is long."""
+    return f"..., {', '.join(map(str, seen[-8:]))}" if len(seen) > 8 else f"{seen}"
 
 
 @clauses.must(16, after=(8,), forms=("stateful",), hint="set_state has to set all that get_state gives")

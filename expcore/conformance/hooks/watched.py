@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
+from numbers import Real
 from typing import Any
 
 ARGUMENTS = {
@@ -27,6 +28,8 @@ class Seen:
     Attributes:
         calls: method and global step of each call that is given the run.
         asked: each question ``next_step(step)`` with its answer.
+        put_off: step, answer, later step and its later answer, where it was asked again before its step had
+            come, had not been called since, and answered with a later one.
         saves: global steps at which it asked for a checkpoint.
         stops: global step and reason of each time it asked for the end.
         states: what ``get_state`` gave.
@@ -37,6 +40,7 @@ class Seen:
 
     calls: list[tuple[str, int]] = field(default_factory=list)
     asked: list[tuple[Any, Any]] = field(default_factory=list)
+    put_off: list[tuple[Any, Any, Any, Any]] = field(default_factory=list)
     saves: list[int] = field(default_factory=list)
     stops: list[tuple[int, Any]] = field(default_factory=list)
     states: list[Any] = field(default_factory=list)
@@ -90,6 +94,7 @@ class Watched:
     def __init__(self, hook: Any) -> None:
         self._hook = hook
         self._view: _View | None = None
+        self._waits: tuple[Any, Any] | None = None
         self.seen, self.now = Seen(), ""
 
     def __getattr__(self, name: str) -> Any:
@@ -99,6 +104,8 @@ class Watched:
     def _call(self, name: str, method: Callable[..., Any], *args: Any) -> Any:
         if ARGUMENTS[name][:1] == ("run",):
             self.seen.calls.append((name, args[0].step))
+            if name in ("begin", "after_steps"):
+                self._waits = None
             args = (self._viewed(args[0]), *args[1:])
         self.now = name
         try:
@@ -109,12 +116,22 @@ class Watched:
         finally:
             self.now = ""
         if name == "next_step":
-            self.seen.asked.append((args[0], answer))
+            self._answered(args[0], answer)
         elif name == "get_state":
             self.seen.states.append(answer)
         elif name == "set_state":
             self.seen.taken.append((args[0], self._hook.get_state()))
         return answer
+
+    def _answered(self, step: Any, answer: Any) -> None:
+        self.seen.asked.append((step, answer))
+        if self._waits is not None:
+            before, due = self._waits
+            # Only numbers can be compared; another clause tells of other answers.
+            known = isinstance(due, Real) and (answer is None or isinstance(answer, Real))
+            if known and step < due and (answer is None or answer > due):
+                self.seen.put_off.append((before, due, step, answer))
+        self._waits = (step, answer)
 
     def _viewed(self, run: Any) -> _View:
         # One a run: a hook may compare or keep what it is given.

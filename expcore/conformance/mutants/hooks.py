@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from expcore.conformance.case import Sample
 from expcore.conformance.mutants import hooks_right as right
 from expcore.conformance.mutants import hooks_rude as rude
 from expcore.conformance.mutants import hooks_wrong as wrong
+from expcore.conformance.mutants.acts import ON_FILES, ON_THE_PROCESS
 from expcore.conformance.mutants.mutant import Mutant, Proof
 
 
@@ -42,11 +44,23 @@ PROOF = Proof(
         Mutant("HOK-009", "needs a step", _made(wrong.WantsALoss)),
         Mutant("HOK-010", "needs an end", _made(wrong.WantsAnEnd)),
         Mutant("HOK-011", "needs an experiment and does not say so", _made(wrong.WantsAnExperiment)),
-        Mutant("HOK-012", "moves its point on with each stop", _made(wrong.MovesOn)),
+        *(
+            Mutant(
+                "HOK-012", f"moves its point {n} steps on with each stop", _made(partial(wrong.MovesOn, n))
+            )
+            for n in (7, 60, 100, 150, 200, 300, 1000)
+        ),
         Mutant("HOK-013", "is called once a run and no more", _made(wrong.OncePerRun)),
         Mutant("HOK-013", "has a grid that begins with the run", _made(wrong.CountsFromTheStart)),
         Mutant("HOK-014", "reads the metrics at each stop", _made(wrong.LooksToKnow)),
-        Mutant("HOK-015", "keeps its count from run to run", _made(wrong.KeepsItsCount)),
+        *(
+            Mutant("HOK-015", f"counts to {n} from run to run", _made(partial(wrong.KeepsItsCount, every, n)))
+            for every, n in ((10, 24), (10, 30), (10, 40), (100, 4), (50, 3))
+        ),
+        *(
+            Mutant("HOK-015", f"keeps a patience of {n}", _made(partial(wrong.KeepsItsPatience, 10, n)))
+            for n in (5, 10, 30)
+        ),
         Mutant("HOK-015", "works in its first run only", _made(wrong.WorksOnceOnly)),
         Mutant("HOK-016", "forgets a field of its state", _made(wrong.ForgetsAField)),
         Mutant("HOK-017", "decides by what is not in its state", _made(wrong.StateTooSmall)),
@@ -60,6 +74,11 @@ PROOF = Proof(
         Mutant("HOK-022", "changes the working directory", _made(rude.ChangesDirectory)),
         Mutant("HOK-022", "sets a variable of the environment", _made(rude.SetsAVariable)),
         Mutant("HOK-022", "takes over a signal", _made(rude.TakesASignal)),
+        *(
+            Mutant("HOK-022", breaks, _made(partial(rude.Acts, act)))
+            for breaks, act in ON_THE_PROCESS.items()
+        ),
+        *(Mutant("HOK-023", breaks, _made(partial(rude.Acts, act))) for breaks, act in ON_FILES.items()),
         Mutant("HOK-023", "writes into the working directory", _made(rude.WritesBeside)),
         Mutant("HOK-024", "waits by time.sleep", _made(rude.SleepsForReal)),
         Mutant("HOK-025", "ends training and does not say why", _made(rude.GivesNoReason)),

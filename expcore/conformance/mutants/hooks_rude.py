@@ -6,6 +6,7 @@ import os
 import signal
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -132,3 +133,14 @@ class GivesNoReason(Every50):
         """Ends it."""
         if run.step >= 150:
             run.request_stop("")
+
+
+class Acts(Every50):
+    """Does something else besides."""
+
+    def __init__(self, act: Callable[[], object]) -> None:
+        self.act = act
+
+    def after_steps(self, run: Any) -> None:
+        """Does it."""
+        self.act()

@@ -173,13 +173,12 @@ class WantsAnExperiment(Every50):
 class MovesOn(Every50):
     """Counts from wherever it is asked: the point moves on with every stop."""
 
-    def begin(self, run: Any) -> None:
-        """Knows where it begins."""
-        self.asked = 0
+    def __init__(self, n: int) -> None:
+        self.n = n
 
     def next_step(self, step: int) -> Any:
-        """So many more; at the first question the rest of the grid."""
-        return step + 7
+        """So many more."""
+        return step + self.n
 
 
 class OncePerRun(Every50):
@@ -222,17 +221,35 @@ class LooksToKnow(Every50):
         return step + 1 if self.run.metrics.get("loss", 0.0) > 1e9 else super().next_step(step)
 
 
-class KeepsItsCount(Every50):
+class KeepsItsCount:
     """Keeps the number of its looks from run to run."""
 
-    def __init__(self) -> None:
-        self.looks = 0
+    def __init__(self, every: int, most: int) -> None:
+        self.every, self.most, self.looks = every, most, 0
+
+    def next_step(self, step: int) -> Any:
+        """The next multiple."""
+        return step - step % self.every + self.every
 
     def after_steps(self, run: Any) -> None:
-        """Ends training after three looks."""
+        """Ends training after so many looks."""
         self.looks += 1
-        if self.looks >= 4:
-            run.request_stop("four looks")
+        if self.looks > self.most:
+            run.request_stop(f"{self.most} looks")
+
+
+class KeepsItsPatience(KeepsItsCount):
+    """Keeps the best loss, and for how long there was none, from run to run."""
+
+    best = float("inf")
+
+    def after_steps(self, run: Any) -> None:
+        """Ends training after so many looks without a better loss."""
+        loss = run.metrics.get("loss", float("inf"))
+        self.looks = 0 if loss < self.best else self.looks + 1
+        self.best = min(loss, self.best)
+        if self.looks >= self.most:
+            run.request_stop(f"{self.most} looks")
 
 
 class WorksOnceOnly(Every50):

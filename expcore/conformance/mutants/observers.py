@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from expcore.conformance.case import Sample
 from expcore.conformance.mutants import observers_right
 from expcore.conformance.mutants import observers_rude as rude
 from expcore.conformance.mutants import observers_wrong as wrong
+from expcore.conformance.mutants.acts import ON_FILES, ON_THE_PROCESS
 from expcore.conformance.mutants.mutant import Mutant, Proof
 from expcore.hookspecs import hookimpl
 
@@ -117,6 +119,14 @@ PROOF = Proof(
         Mutant("OBS-016", "leaves hooks in the experiment", Sample(rude.ExtendsTheExperiment)),
         Mutant("OBS-017", "changes the working directory", Sample(rude.ChangesDirectory)),
         Mutant("OBS-017", "sets a variable of the environment", Sample(rude.SetsAVariable)),
+        *(
+            Mutant("OBS-017", breaks, Sample(factory=partial(rude.Acts, act)))
+            for breaks, act in ON_THE_PROCESS.items()
+        ),
+        *(
+            Mutant("OBS-019", breaks, Sample(factory=partial(rude.Acts, act)))
+            for breaks, act in ON_FILES.items()
+        ),
         Mutant("OBS-018", "keeps a file in the log", Sample(rude.WritesIntoTheLog)),
         Mutant("OBS-018", "adds a line to the log", Sample(rude.AddsToTheLog)),
         Mutant("OBS-019", "writes into the working directory", Sample(rude.WritesBeside)),

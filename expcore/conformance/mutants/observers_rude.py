@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -105,6 +105,18 @@ class Sleeps:
     def expcore_checkpoint_saved(self, checkpoint: Any) -> None:
         """Sleeps a little."""
         time.sleep(1e-6)
+
+
+class Acts:
+    """Does something else besides."""
+
+    def __init__(self, act: Callable[[], object]) -> None:
+        self.act = act
+
+    @hookimpl
+    def expcore_after_evaluate(self) -> None:
+        """Does it."""
+        self.act()
 
 
 @hookimpl

@@ -3,10 +3,6 @@
 from __future__ import annotations
 
 import os
-import random
-import signal
-import tempfile
-import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -14,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from expcore.conformance.case import Sample
+from expcore.conformance.mutants.acts import ON_FILES, ON_THE_PROCESS
 from expcore.conformance.mutants.mutant import Mutant, Proof
 
 
@@ -144,17 +141,6 @@ def _touches(_eval_result: Any, checkpoint_path: Any) -> bool:
     return True
 
 
-def _ignores_the_signal() -> None:
-    if threading.current_thread() is threading.main_thread():
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)
-
-
-def _seeds_numpy() -> None:
-    import numpy as np
-
-    np.random.seed(1)
-
-
 def _looks_at_the_checkpoint(eval_result: Any, checkpoint_path: Any) -> bool:
     return not eval_result or not os.path.isdir(checkpoint_path)
 
@@ -197,13 +183,7 @@ PROOF = Proof(
         Mutant("PRE-012", "converts to an int", _of(_rounds)),
         Mutant("PRE-013", "writes a file", _of(_writes)),
         Mutant("PRE-013", "sets a variable of the environment", _of(_sets_the_environment)),
-        Mutant("PRE-013", "changes the working directory", _does(partial(os.chdir, "/"))),
-        Mutant("PRE-013", "ignores a signal", _does(_ignores_the_signal)),
-        Mutant("PRE-013", "seeds Python's random numbers", _does(partial(random.seed, 1))),
-        Mutant("PRE-013", "draws a random number", _does(random.random)),
-        Mutant("PRE-013", "seeds NumPy's random numbers", _does(_seeds_numpy)),
-        Mutant("PRE-013", "writes into the home", _does(lambda: Path("~/.asked").expanduser().touch())),
-        Mutant("PRE-013", "writes a temporary file", _does(lambda: Path(tempfile.gettempdir(), "a").touch())),
+        *(Mutant("PRE-013", breaks, _does(act)) for breaks, act in {**ON_THE_PROCESS, **ON_FILES}.items()),
         Mutant("PRE-013", "touches the checkpoint", _of(_touches)),
         Mutant("PRE-014", "needs a checkpoint", _of(_looks_at_the_checkpoint)),
     ),
