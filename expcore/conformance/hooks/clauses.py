@@ -178,6 +178,9 @@ def keeps_to_its_steps_after_a_restart(case: HookCase) -> None:
     """After a restart it is called at the same steps as without."""
     again, through = case.interrupted("crash"), case.uninterrupted("through")
     _same_steps(case, again, through, f"after a restart at step {PART}", "without a restart", after=PART)
+    found, wanted = (dict(reversed(seen.asked)).get(PART) for seen in (again, through))
+    told = f"next_step({PART}) returned {found} after a restart at that step"
+    case.require(found == wanted, told, f"{wanted}, as without one")
 
 
 def _same_steps(case: HookCase, found: Seen, wanted: Seen, one: str, other: str, after: int = 0) -> None:

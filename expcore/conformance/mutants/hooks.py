@@ -51,7 +51,10 @@ PROOF = Proof(
             for n in (7, 60, 100, 150, 200, 300, 1000)
         ),
         Mutant("HOK-013", "is called once a run and no more", _made(wrong.OncePerRun)),
-        Mutant("HOK-013", "has a grid that begins with the run", _made(wrong.CountsFromTheStart)),
+        *(
+            Mutant("HOK-013", f"counts {n} from the run's start", _made(partial(wrong.CountsFromTheStart, n)))
+            for n in (50, 100, 300, 1000)
+        ),
         Mutant("HOK-014", "reads the metrics at each stop", _made(wrong.LooksToKnow)),
         *(
             Mutant("HOK-015", f"counts to {n} from run to run", _made(partial(wrong.KeepsItsCount, every, n)))
