@@ -34,7 +34,7 @@ class Exporter:
     ):
         self.calls.append((eval_result["global_step"], is_the_final_export))
         if eval_result["global_step"] == self.crash_at:
-            raise SystemExit
+            raise KeyboardInterrupt
         return os.path.join(export_path, str(len(self.calls)))
 
 
@@ -225,7 +225,7 @@ def test_a_signal_ends_it_and_the_next_call_goes_on(make):
 
 
 def test_what_a_crash_kept_from_the_exporters_is_exported_first_at_the_next_start(make):
-    with pytest.raises(SystemExit):
+    with pytest.raises(KeyboardInterrupt):
         make(
             train_steps=12, train_steps_per_iteration=4, export_strategies=Exporter(crash_at=4)
         ).continuous_train_and_evaluate()
@@ -243,11 +243,11 @@ def test_a_crash_after_the_last_step_is_made_good_at_the_next_start_and_once(mak
     def data():
         asked.append(1)
         if crash == "evaluation" and len(asked) == 2:
-            raise SystemExit
+            raise KeyboardInterrupt
         return DATA()
 
     parts = {"train_steps": 6, "train_steps_per_iteration": 4}
-    with pytest.raises(SystemExit):
+    with pytest.raises(KeyboardInterrupt):
         make(
             **parts, eval_input_fn=data, export_strategies=Exporter(6 if crash == "export" else None)
         ).continuous_train_and_evaluate()

@@ -62,7 +62,7 @@ class Always:
 
     def export(self, estimator, export_path, eval_result=None, is_the_final_export=False):
         if eval_result["global_step"] >= self.crash_at:
-            raise SystemExit(1)
+            raise KeyboardInterrupt
         self.calls.append((eval_result["global_step"], is_the_final_export))
         return os.path.join(export_path, "1")
 
@@ -146,7 +146,7 @@ def run_to_the_end(directory, case, calls):
         experiment.extend_train_hooks([Kill(experiment, step, kind)])
         try:
             return experiment, experiment.train_and_evaluate(), starts
-        except (Killed, StoppedBySignal, SystemExit):
+        except (Killed, StoppedBySignal, KeyboardInterrupt):
             assert kind != "never"
     raise AssertionError("it never came through")
 

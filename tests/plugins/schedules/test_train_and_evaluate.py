@@ -333,12 +333,12 @@ def test_a_signal_between_evaluations_leaves_the_final_export_to_the_next_start(
 def test_a_crash_between_evaluation_and_export_is_made_good_at_the_next_start(make, box):
     class Crash(Exporter):
         def export(self, *args, **kwargs):
-            raise SystemExit
+            raise KeyboardInterrupt
 
     def policies():
         return box.host.create("exporters", "best", format=Text(), metric="global_step", mode="min")
 
-    with pytest.raises(SystemExit):
+    with pytest.raises(KeyboardInterrupt):
         make(train_steps=12, eval_every_n_steps=4, export_strategies=Crash()).train_and_evaluate()
     again = make(train_steps=12, eval_every_n_steps=4, export_strategies=policies())
     assert evaluated(again) == [4]
@@ -351,9 +351,9 @@ def test_a_crash_between_evaluation_and_export_is_made_good_at_the_next_start(ma
 def test_a_crash_between_the_last_evaluation_and_its_export_is_made_good_too(make, box):
     class Crash(Exporter):
         def export(self, *args, **kwargs):
-            raise SystemExit
+            raise KeyboardInterrupt
 
-    with pytest.raises(SystemExit):
+    with pytest.raises(KeyboardInterrupt):
         make(train_steps=4, export_strategies=Crash()).train_and_evaluate()
     best = box.host.create("exporters", "best", format=Text())
     again = make(train_steps=4, export_strategies=best)
