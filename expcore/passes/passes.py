@@ -45,7 +45,9 @@ class Passes:
         if self._depth:
             return self._call(component, function, options)
         with self._outermost(component, recorded=not getattr(function, "unrecorded", False)):
-            self._record(ev.SCHEDULE_STARTED, options={k: _told(v) for k, v in options.items()})
+            told = {k: _told(v) for k, v in options.items()}
+            # run.json is the last training's; what an evaluation was made of is told nowhere else.
+            self._record(ev.SCHEDULE_STARTED, options=told, plugins=host.snapshot())
             host.ask(
                 "expcore_before_schedule",
                 experiment=experiment,

@@ -683,3 +683,14 @@ def test_without_listeners_on_save_can_end_training_and_so_can_a_signal(make, ki
         experiment.train_pass(on_save=lambda c: experiment.interrupt(15))
     assert experiment.latest_checkpoint().step == 12
     assert experiment.history.training_ends[-1].reason == "signal"
+
+
+def test_every_run_records_what_the_names_stood_for(make, tmp_path):
+    experiment = make(train_steps=2)
+    experiment.train()
+    experiment.evaluate()
+    started = events(tmp_path, "schedule_started")
+    stood = [event.data["plugins"]["components"]["schedules/train"]["dist"] for event in started]
+    assert stood == ["expcore", "expcore"]
+    record = json.loads((tmp_path / "expcore" / "run.json").read_text())
+    assert record["plugins"] == started[0].data["plugins"]
