@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from expcore.cli.installed import Installed, core_version, installed
+from expcore.cli.installed import Installed, core_version, half_removed, installed
 from expcore.cli.lint_observers import check_observer
 from expcore.cli.probe import probe
 from expcore.cli.rivals import is_broken, rivals
@@ -112,6 +112,10 @@ def examine() -> list[Problem]:
     concerned = {row.provider for row in rows}
     problems += _unfitting(dists, concerned)
     problems += _hidden(dists, concerned | {BUILTIN})
+    problems += [
+        Problem(folder, "an uninstallation left it behind; it does not count", "remove the folder")
+        for folder in half_removed()
+    ]
     return problems
 
 

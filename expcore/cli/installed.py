@@ -7,7 +7,6 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlparse
 
@@ -28,10 +27,12 @@ class Installed:
     Attributes:
         name: its canonical name.
         metadata: the ``importlib_metadata.Distribution``.
+        version: the version, that of the folder where METADATA cannot be read; "" where neither tells.
     """
 
     name: str
     metadata: Any
+    version: str
 
     def field(self, name: str) -> str:
         """Returns a field of METADATA; "" where there is none, or it cannot be read."""
@@ -39,11 +40,6 @@ class Installed:
             return str(self.metadata.metadata.get(name) or "")
         except Exception:  # whatever a damaged file gives: the field is not to be had
             return ""
-
-    @property
-    def version(self) -> str:
-        """The version; "" where it cannot be read."""
-        return self.field("Version")
 
     @property
     def shown(self) -> str:
@@ -120,29 +116,19 @@ def _counts(requirement: Requirement) -> bool:
 
 
 def installed() -> Iterator[Installed]:
-    """Yields each distribution on the path, shadowed ones too; those without a readable name are left out."""
-    import importlib_metadata
+    """Yields each distribution on the path, of each name first the one that counts; nothing half removed."""
+    from expcore.host import metadata
 
-    from expcore.host.leftovers import settled
-
-    counting = settled()  # of several in one place: the one that the host takes
-    for metadata in importlib_metadata.distributions():
-        try:
-            name = str(metadata.metadata.get("Name") or "") or _of_folder(metadata)
-        except Exception:
-            name = _of_folder(metadata)
-        if not name:
-            continue
-        name = canonical(name)
-        if name in counting:
-            yield Installed(name, counting.pop(name))
-        yield Installed(name, metadata)
+    for found in metadata.installed():
+        if found.name and not found.half_removed:
+            yield Installed(found.name, found.metadata, found.version)
 
 
-def _of_folder(metadata: Any) -> str:
-    """The name that the folder of the metadata gives, where the metadata itself gives none."""
-    folder = Path(str(getattr(metadata, "_path", "")))
-    return folder.name.partition("-")[0] if folder.suffix in (".dist-info", ".egg-info") else ""
+def half_removed() -> list[str]:
+    """Returns the folders that an uninstallation left behind."""
+    from expcore.host import metadata
+
+    return [found.folder for found in metadata.installed() if found.half_removed]
 
 
 def find_installed(name: str) -> Installed:

@@ -144,6 +144,7 @@ def _told(candidates: Sequence[Candidate]) -> str:
 
 
 def _conflict(kind: str, name: str, pool: Sequence[Candidate]) -> str:
+    pool = sorted(pool, key=lambda c: c.status == BROKEN)  # what works is to be chosen, not switched off
     label, last = f"{kind}/{name}", pool[-1].dist
     told = f"{kind[:-1]} {name!r}: {len(pool)} plugins provide it: {_told(pool)}; "
     if len({c.dist for c in pool}) == 1:

@@ -11,7 +11,7 @@ import pytest
 from pluggy import HookspecMarker
 
 import expcore
-from expcore.errors import PluginLoadError
+from expcore.errors import ComponentConflict, PluginLoadError
 from expcore.hookspecs import hookimpl
 from expcore.host import PluginHost, contract
 from expcore.testing import PluginSandbox, fake_distribution
@@ -154,3 +154,14 @@ def test_a_deprecation_names_distribution_version_hook_and_the_release_that_remo
 def test_nothing_of_todays_hooks_is_deprecated(caplog):
     PluginSandbox().add("plugins", "old", Old).host.start()
     assert caplog.messages == []
+
+
+def test_a_conflict_with_a_broken_one_advises_to_choose_what_works(tmp_path, monkeypatch):
+    works = {"expcore.exporters": {"vv": "json:dumps"}}
+    fake_distribution(tmp_path, "expcore-a", "1.0", {"expcore.exporters": {"vv": "no_such_module:x"}})
+    fake_distribution(tmp_path, "expcore-b", "1.0", works)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    with pytest.raises(ComponentConflict) as caught:
+        PluginHost(environ={}).resolve("exporters", "vv")
+    assert "--use exporters/vv=expcore-b" in str(caught.value)
+    assert "pip uninstall expcore-a" in str(caught.value)
