@@ -12,6 +12,8 @@ from expcore_plugins.exporters.final import Final
 from expcore_plugins.exporters.latest import Latest
 from expcore_plugins.samples import exporters as samples
 
+pytestmark = pytest.mark.proof
+
 WITHOUT_TENSORFLOW = {
     "best": Sample(factory=Best),
     "final": Sample(factory=Final),

@@ -16,6 +16,8 @@ from expcore_plugins.hooks.stop_at_step import StopAtStep
 from expcore_plugins.hooks.summaries import Summaries
 from expcore_plugins.samples import hooks as samples
 
+pytestmark = pytest.mark.proof
+
 SAMPLES = {
     "early_stopping": samples.early_stopping,
     "stop_at_step": samples.stop_at_step,

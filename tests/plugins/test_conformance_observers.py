@@ -6,10 +6,14 @@ from importlib.metadata import distribution
 from types import SimpleNamespace
 from typing import ClassVar
 
+import pytest
+
 from expcore import PluginHost, hookimpl
 from expcore.conformance import check
 from expcore.testing import PluginSandbox
 from expcore_plugins.observers import default_hooks
+
+pytestmark = pytest.mark.proof
 
 
 def keeps_every_promise(component, **given):

@@ -10,6 +10,8 @@ from expcore.conformance import check
 from expcore_plugins.predicates.while_improving import WhileImproving
 from expcore_plugins.samples import predicates as samples
 
+pytestmark = pytest.mark.proof
+
 BUILTINS = sorted(e.name for e in distribution("expcore").entry_points if e.group == "expcore.predicates")
 
 
