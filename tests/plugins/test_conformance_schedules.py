@@ -12,6 +12,8 @@ import pytest
 
 from expcore.conformance import check
 
+pytestmark = pytest.mark.proof
+
 SCHEDULES = {
     point.name: point.load()
     for point in importlib_metadata.distribution("expcore").entry_points
@@ -39,8 +41,6 @@ SIOCSIFFLAGS, IFF_UP = 0x8914, 1
 fcntl.ioctl(socket.socket(), SIOCSIFFLAGS, struct.pack("16sH14x", b"lo", IFF_UP))
 from expcore.conformance import check
 from importlib_metadata import distribution
-
-pytestmark = pytest.mark.proof
 (point,) = distribution("expcore").entry_points.select(group="expcore.schedules", name=sys.argv[1])
 report = check(point.load(), kind="schedule", on_fail="collect")
 report.raise_for_failures("should")
