@@ -12,7 +12,14 @@ from typing import Any
 
 from expcore.calling import describe
 from expcore.cluster import RunConfig, default_schedule
-from expcore.errors import InvalidArgument, InvalidType, listing, nearest
+from expcore.errors import (
+    ExpcoreError,
+    InvalidArgument,
+    InvalidType,
+    UnknownComponent,
+    listing,
+    nearest,
+)
 from expcore.experiment import Experiment
 from expcore.methods import ALIASES, ScheduleMethods
 
@@ -137,13 +144,21 @@ def run_schedule(experiment: Experiment, schedule: str | None = None) -> Any:
     elif isinstance(getattr(Experiment, name, None), property):
         task = getattr(experiment, name)
     else:
-        raise InvalidArgument(
+        raise _switched_off(experiment, method) or InvalidArgument(
             f"Schedule references non-existent task {name!r}{nearest(name, installed)}; "
             f"installed schedules are {listing(sorted(set(installed)))}"
         )
     if not callable(task):
         raise InvalidType(f"Schedule references non-callable member {name!r}; name a schedule")
     return task()
+
+
+def _switched_off(experiment: Experiment, name: str) -> ExpcoreError | None:
+    """Returns what to say of a schedule that is installed and switched off; None if it is not there."""
+    try:
+        return experiment.plugins.explain("schedules", name).error
+    except UnknownComponent:
+        return None
 
 
 def _added(experiment: Experiment, name: str) -> bool:

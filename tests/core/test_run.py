@@ -337,9 +337,11 @@ def test_a_subclass_that_has_its_own_method_of_a_schedules_name_is_asked(box, ra
     assert run_schedule(experiment, "train") == ["own", "train ran"]
 
 
-def test_a_schedule_that_is_switched_off_is_unknown():
+def test_a_schedule_that_is_switched_off_is_told_as_such():
     box = PluginSandbox(builtins=True, disable=["schedules/train"])
-    with pytest.raises(InvalidArgument, match="non-existent task 'train'"):
+    with pytest.raises(
+        ValueError, match=r"schedule 'train': expcore .* is switched off by 'schedules/train'"
+    ):
         run_schedule(Mine(RunConfig(model_dir="model"), box), "train")
 
 
