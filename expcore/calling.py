@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import inspect
+import signal
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-from expcore.errors import InvalidArgument, PluginError, StoppedBySignal
+from expcore.errors import InvalidArgument, PluginError
 
 _NAMED = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
 
@@ -55,17 +56,20 @@ def describe(value: object) -> str:
 def no_exit(subject: str) -> Iterator[None]:
     """Lets no ``sys.exit()`` of a plugin end the run as if all were well; only users and signals end one.
 
+    A code of 128 and a signal's number, as StoppedBySignal has, is an end by a signal: a program's own
+    handler raises it wherever it finds the run, and no plugin is to blame.
+
     Args:
         subject: who is called, for the message.
 
     Raises:
-        PluginError: a SystemExit came that is not StoppedBySignal; it is the ``__cause__``.
+        PluginError: a SystemExit came that is no signal's; it is the ``__cause__``.
     """
     try:
         yield
-    except StoppedBySignal:
-        raise
     except SystemExit as end:
+        if isinstance(end.code, int) and end.code - 128 in signal.valid_signals():
+            raise
         code = "" if end.code is None else repr(end.code)
         raise PluginError(f"{subject} called sys.exit({code}); a plugin must raise instead") from end
 

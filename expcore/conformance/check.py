@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from expcore.calling import describe
@@ -93,7 +94,7 @@ def as_sample(component: Any, **given: Any) -> Sample:
             what = "a mapping" if wanted is _MAPPINGS else "a function"
             raise InvalidType(f"{name} is {value!r}; it must be {what}")
     if isinstance(component, Sample):
-        return Sample(**{**vars(component), **given})
+        return replace(component, **given)
     if (component is None) == ("factory" not in given):
         raise InvalidArgument("check: give either a component or factory=, which makes one")
     return Sample(component=component, **given)

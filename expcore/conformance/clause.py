@@ -57,7 +57,7 @@ class Clause:
         after: ids of clauses without which this one says nothing; where one of them fails, this is blocked.
         capability: only promised by components that declare it; None: by all.
         forms: only for components of one of these forms, as the kind tells them; empty: for all.
-        needs: what has to be there to try it: "tensorflow", or "namespace" (a network of its own).
+        needs: libraries that have to be there to try it, such as "tensorflow".
     """
 
     id: str

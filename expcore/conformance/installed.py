@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -57,7 +58,7 @@ def _suite(entry: Entry, samples: Mapping[str, Any], expected: Mapping[str, str]
     given = samples.get(entry.label)
     sample = _filled(entry, kind, Sample() if given is None else _sample(given))
     failures = {**sample.expected_failures, **expected}
-    sample = Sample(**{**vars(sample), "expected_failures": failures})
+    sample = replace(sample, expected_failures=failures)
     return Suite(kind, sample, f"{entry.label} ({entry.provider})")
 
 
@@ -70,9 +71,10 @@ def _filled(entry: Entry, kind: Kind, sample: Sample) -> Sample:
     except KeyboardInterrupt:
         raise
     except BaseException as error:  # a module that calls sys.exit() is a broken one
-        return Sample(**{**vars(sample), "factory": _raising(entry, error)})
-    made = kind.name in ("schedule", "observer")  # what such an entry names is the component
-    return Sample(**{**vars(sample), "component" if made else "factory": loaded})
+        return replace(sample, factory=_raising(entry, error))
+    if kind.name in ("schedule", "observer"):  # what such an entry names is the component
+        return replace(sample, component=loaded)
+    return replace(sample, factory=loaded)
 
 
 def _raising(entry: Entry, cause: BaseException) -> Any:

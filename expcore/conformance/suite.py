@@ -13,7 +13,6 @@ from expcore.conformance.attempt import Outcome, attempt
 from expcore.conformance.case import Sample
 from expcore.conformance.clause import MUST, Clause
 from expcore.conformance.kind import Kind
-from expcore.conformance.network import alone
 from expcore.conformance.report import BLOCKED, FAILED, PASSED, SKIPPED, XFAIL, Report, Result
 from expcore.errors import InvalidArgument, InvalidType, listing, nearest
 
@@ -190,9 +189,7 @@ class Suite:
 
 
 def available(need: str) -> bool:
-    """Whether something that a clause needs is here: a library, or a network namespace of its own."""
-    if need == "namespace":
-        return alone()
+    """Whether a library that a clause or a component needs is here."""
     return find_spec(need) is not None
 
 

@@ -41,6 +41,9 @@ def no_sample():
 
 def leaves():
     raise SystemExit(0)
+
+def without_estimator():
+    return Sample(estimator=lambda model_dir: None)
 """
 ALL = len(load_kind("predicate").clauses)
 TWO = {"good": "strange_predicates:good", "bad": "strange_predicates:bad"}
@@ -176,6 +179,14 @@ def test_what_ends_the_process_is_a_failure_and_the_others_are_told(install):
     assert "FAILS predicates/bad" in done.stdout
     assert "FAILS predicates/leaves" in done.stdout
     assert "SystemExit" in done.stdout
+
+
+def test_a_sample_with_a_wrong_estimator_is_told_in_one_line(install):
+    install({"good": "strange_predicates:good"}, {"predicates.good": "strange_predicates:without_estimator"})
+    done = command("expcore-strange")
+    assert done.exit_code == 64
+    assert "estimator= returned None" in done.output
+    assert "Traceback" not in done.output
 
 
 # --- the command --------------------------------------------------------------------------------------

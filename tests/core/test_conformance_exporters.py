@@ -19,7 +19,7 @@ from expcore.conformance.exporters.trained import ROUNDS, Setting
 from expcore.conformance.mutants.exporters_formats import Json
 from expcore.conformance.mutants.exporters_policies import Lowest, Once
 from expcore.conformance.mutants.exporters_publishing import Careful
-from expcore.errors import CheckpointCorrupt
+from expcore.errors import CheckpointCorrupt, InvalidArgument
 from expcore.testing.numpy_estimator import NumpyEstimator
 
 
@@ -182,3 +182,15 @@ def test_a_full_disk_refuses_one_file_below_the_directory_and_no_other(tmp_path)
     assert refused.value.errno == errno.ENOSPC
     assert disk.opened == 3
     (base / "second").write_text("")  # nothing is refused any more
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda model_dir: None, "estimator= returned None"),
+        (lambda model_dir: 1 / 0, "estimator= raised Zero"),
+    ],
+)
+def test_a_wrong_estimator_is_told_and_the_exporter_is_not_blamed(make, message):
+    with pytest.raises(InvalidArgument, match=message):
+        check(Json(), kind="exporter", estimator=make)

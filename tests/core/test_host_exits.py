@@ -98,7 +98,9 @@ def test_an_exit_becomes_an_error_with_it_as_its_cause(end, words):
     assert caught.value.exit_code == 70
 
 
-@pytest.mark.parametrize("end", [KeyboardInterrupt(), StoppedBySignal(15), KeyError("x")])
+@pytest.mark.parametrize(
+    "end", [KeyboardInterrupt(), StoppedBySignal(15), SystemExit(143), SystemExit(130), KeyError("x")]
+)
 def test_a_user_a_signal_and_errors_go_through(end):
     with pytest.raises(type(end)) as caught, no_exit("exporter 'best'"):
         raise end

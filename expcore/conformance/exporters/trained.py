@@ -15,6 +15,7 @@ from typing import Any
 from expcore.cluster import RunConfig
 from expcore.conformance.case import PatientClock, Sample
 from expcore.conformance.exporters.lending import LendingEstimator, Watch
+from expcore.conformance.provided import own_estimator
 from expcore.conformance.setting import endless_data, linear_data, small_experiment
 from expcore.experiment import Experiment
 
@@ -78,14 +79,19 @@ class Setting:
     """
 
     def __init__(self, sample: Sample) -> None:
-        self._make = sample.estimator or numpy_estimator
+        self._sample = sample
         self.train_input_fn = sample.train_input_fn or turning_data
         self.eval_input_fn = sample.eval_input_fn or sample.train_input_fn or linear_data
+
+    def estimator(self, model_dir: Path) -> Any:
+        """Returns a new estimator; an InvalidSample where the sample's own is none."""
+        own = own_estimator(self._sample, str(model_dir), PatientClock())
+        return numpy_estimator(str(model_dir)) if own is None else own
 
     def experiment(self, folder: Path, estimator: Any = None, **given: Any) -> Experiment:
         """Returns an experiment in ``folder / "model"``."""
         if estimator is None:
-            estimator = self._make(str(folder / "model"))
+            estimator = self.estimator(folder / "model")
         data = {"train_input_fn": self.train_input_fn, "eval_input_fn": self.eval_input_fn}
         return small_experiment(folder, estimator, eval_steps=2, **data, **given)
 
@@ -100,15 +106,15 @@ class Setting:
 
     def trained(self, folder: Path) -> Trained:
         """Returns a trained estimator in ``folder / "model"``, which is not there yet."""
-        made = _template(self._make, self.train_input_fn, self.eval_input_fn)
+        made = _template(self._sample.estimator, self.train_input_fn, self.eval_input_fn)
         model_dir = folder / "model"
         shutil.copytree(made.folder / "model", model_dir)
-        estimator = self._make(str(model_dir))
+        estimator = self.estimator(model_dir)
         rounds = [Round(str(model_dir / r.path), r.result) for r in made.rounds]
         latest = estimator.latest_checkpoint()
         if latest is None or os.path.realpath(latest) != os.path.realpath(rounds[-1].path):
             shutil.rmtree(model_dir)  # its checkpoints cannot be moved
-            estimator = self._make(str(model_dir))
+            estimator = self.estimator(model_dir)
             experiment = self.experiment(folder, estimator)
             return Trained(estimator, experiment, [self.train(experiment) for _ in range(ROUNDS)])
         return Trained(estimator, self.experiment(folder, estimator), rounds)
@@ -116,7 +122,7 @@ class Setting:
     def beside(self, trained: Trained) -> Trained:
         """Returns what another process has that works in the same model directory."""
         folder = trained.model_dir.parent
-        estimator = self._make(str(trained.model_dir))
+        estimator = self.estimator(trained.model_dir)
         return Trained(estimator, self.experiment(folder, estimator), trained.rounds)
 
 
