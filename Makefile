@@ -6,7 +6,7 @@ READY  := $(VENV)/.ready
 JOBS   ?= 2
 export TF_CPP_MIN_LOG_LEVEL ?= 2
 
-.PHONY: setup demo test check lint fast clean
+.PHONY: setup demo test check lint fast bench clean
 
 setup: $(READY)
 
@@ -32,6 +32,10 @@ fast: $(READY)
 
 test: $(READY) lint
 	$(BIN)/python -m pytest -q -n $(JOBS) --dist loadfile
+
+# Makes environments of its own in .bench; measures for most of an hour, so leave the machine alone meanwhile.
+bench:
+	$(PYTHON) -m benchmarks
 
 clean:
 	rm -rf build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis runs

@@ -21,6 +21,13 @@ def parameters(function: Callable[..., Any]) -> Mapping[str, inspect.Parameter]:
         return {}
 
 
+def required_parameters(function: Callable[..., Any]) -> list[str]:
+    """Returns the names of the parameters that a call without arguments leaves without a value."""
+    kinds = (inspect.Parameter.POSITIONAL_ONLY, *_NAMED)
+    found = parameters(function).items()
+    return [name for name, p in found if p.kind in kinds and p.default is inspect.Parameter.empty]
+
+
 def accepts(function: Callable[..., Any], name: str) -> bool:
     """Whether a function takes a keyword of this name, by name or through ``**kwargs``."""
     found = parameters(function)
@@ -118,3 +125,27 @@ def ask_predicate(
     except Exception as error:
         error.add_note(f"raised by predicate {describe(predicate)}")
         raise
+
+
+@contextmanager
+def blamed(hook: Any, method: str) -> Iterator[None]:
+    """Has an error of a hook or a listener say whose it is."""
+    try:
+        with no_exit(f"{method}() of {describe(hook)}"):
+            yield
+    except Exception as error:
+        error.add_note(f"raised in {method}() of {describe(hook)}")
+        raise
+
+
+def call_hook(hook: Any, method: str, *args: Any) -> None:
+    """Calls a hook's method where it has it.
+
+    Raises:
+        PluginError: it called ``sys.exit()``, or returned a coroutine or a generator.
+        Exception: whatever it raised, with a note that names it.
+    """
+    function = getattr(hook, method, None)
+    if callable(function):
+        with blamed(hook, method):
+            check_ran(function(*args), f"{method}() of {describe(hook)}")

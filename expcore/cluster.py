@@ -11,6 +11,7 @@ from numbers import Integral, Real
 from typing import Any
 
 from expcore.errors import ClusterError, InvalidArgument, InvalidType, UnknownOption, listing, nearest
+from expcore.metrics import check_mode
 from expcore.tf_config import ClusterTask, is_loopback, parse_tf_config, shown
 
 __all__ = [
@@ -58,6 +59,10 @@ class RunConfig:
         keep_checkpoint_max: how many of the newest checkpoints are kept; 0 or None: all.
         keep_checkpoint_every_n_hours: hours, > 0; one checkpoint for each such span is kept for ever;
             None: no such rule.
+        keep_checkpoint_best: a metric of the evaluations (``accuracy``, ``<set>/<metric>``); the checkpoint
+            that is best by the log so far is kept besides; None: no such rule.
+        keep_checkpoint_best_mode: "min" or "max": which results of it are better; None: worked out from its
+            name as ``expcore.metrics.direction`` says.
         save_summary_steps: steps between training summaries, > 0; None: no summaries.
         log_step_count_steps: steps between log lines, > 0; None: no such lines.
         random_seed: 0 to 2**32 - 1; None: not seeded.
@@ -76,6 +81,8 @@ class RunConfig:
     save_checkpoints_secs: float | None = DEFAULT_SAVE_SECS
     keep_checkpoint_max: int | None = 5
     keep_checkpoint_every_n_hours: float | None = None
+    keep_checkpoint_best: str | None = None
+    keep_checkpoint_best_mode: str | None = None
     save_summary_steps: int | None = 100
     log_step_count_steps: int | None = 100
     random_seed: int | None = None
@@ -186,6 +193,8 @@ _FREE_TO_CHANGE = (
     "save_checkpoints_secs",
     "keep_checkpoint_max",
     "keep_checkpoint_every_n_hours",
+    "keep_checkpoint_best",
+    "keep_checkpoint_best_mode",
     "log_step_count_steps",
 )
 
@@ -219,11 +228,23 @@ def _flag(name: str, value: Any) -> bool:
     return value
 
 
+def _text(name: str, value: Any) -> str | None:
+    if value is None or (isinstance(value, str) and value):
+        return value
+    raise InvalidArgument(f"RunConfig: {name} is {value!r}; it must be the name of a metric, or None")
+
+
+def _mode(name: str, value: Any) -> str | None:
+    return None if value is None else check_mode(value, f"RunConfig: {name}")
+
+
 _RULES: dict[str, Any] = {
     "save_checkpoints_steps": _whole(1, None, "a whole number greater than 0"),
     "save_checkpoints_secs": _positive,
     "keep_checkpoint_max": _whole(0, None, "a whole number, 0 for keeping all"),
     "keep_checkpoint_every_n_hours": _positive,
+    "keep_checkpoint_best": _text,
+    "keep_checkpoint_best_mode": _mode,
     "save_summary_steps": _whole(1, None, "a whole number greater than 0"),
     "log_step_count_steps": _whole(1, None, "a whole number greater than 0"),
     "random_seed": _whole(0, 2**32 - 1, "a whole number from 0 to 4294967295"),

@@ -3,23 +3,18 @@
 from __future__ import annotations
 
 import logging
-import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
-from numbers import Real
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 
-from expcore.calling import check_ran, describe, no_exit
-from expcore.errors import InvalidArgument, InvalidHook
+from expcore.brake import Brake
+from expcore.calling import blamed, call_hook, describe
+from expcore.errors import InvalidHook
+from expcore.rhythm import Rhythm, SaveRhythm
 from expcore.types import Clock, History, Metrics, is_hook
 
+__all__ = ["Advance", "Engine", "PendingSave", "SaveRhythm", "TrainingLoop", "TrainingRun", "check_hooks"]
+
 _LOG = logging.getLogger(__name__)
-
-MAX_CALL_SECS = 1.0
-"""No compiled call is planned longer than this, so that signals, heartbeat and clocks are served."""
-
-_GROWTH = 10  # of a call over the longest so far: what a step or two took says little of the next thousands
 
 
 class Advance(NamedTuple):
@@ -36,8 +31,21 @@ class Advance(NamedTuple):
     metrics: Callable[[], Metrics]
 
 
+class PendingSave(Protocol):
+    """A checkpoint that is being written; a ``concurrent.futures.Future`` of its path is one."""
+
+    def done(self) -> bool:
+        """Whether it is written, or failed."""
+
+    def result(self) -> str:
+        """Waits for it and returns its path; raises what went wrong."""
+
+
 class Engine(Protocol):
-    """Runs training steps and writes checkpoints; what an estimator brings to the loop."""
+    """Runs training steps and writes checkpoints; what an estimator brings to the loop.
+
+    Optional is ``idle()``, a call of no step: with it the log can say what a hook's stops cost.
+    """
 
     @property
     def step(self) -> int:
@@ -54,19 +62,15 @@ class Engine(Protocol):
     def advance(self, n: int) -> Advance:
         """Makes at most ``n`` >= 1 steps, fewer only where the input ends."""
 
-    def save(self, hook_states: Mapping[str, Any]) -> str:
-        """Writes a checkpoint that also holds the hooks' states, and returns its path."""
+    def save(self, hook_states: Mapping[str, Any]) -> str | PendingSave:
+        """Writes a checkpoint that also holds the hooks' states, and returns its path.
+
+        One that is written beside the next steps is returned as a PendingSave: listeners and hooks are told
+        of it once it is there.
+        """
 
     def hook_states(self) -> Mapping[str, Any]:
         """Returns the hooks' states of the restored checkpoint; empty where nothing was restored."""
-
-
-@dataclass(frozen=True)
-class SaveRhythm:
-    """When checkpoints are due: every so many steps, or seconds; both None: only at the end."""
-
-    steps: int | None = None
-    secs: float | None = None
 
 
 class TrainingRun:
@@ -125,29 +129,6 @@ class TrainingRun:
             self._fetch, self._metrics = advance.metrics, None
 
 
-@contextmanager
-def _blame(hook: Any, method: str) -> Iterator[None]:
-    try:
-        with no_exit(f"{method}() of {describe(hook)}"):
-            yield
-    except Exception as error:
-        error.add_note(f"raised in {method}() of {describe(hook)}")
-        raise
-
-
-def call_hook(hook: Any, method: str, *args: Any) -> None:
-    """Calls a hook's method where it has it.
-
-    Raises:
-        PluginError: it called ``sys.exit()``, or returned a coroutine or a generator.
-        Exception: whatever it raised, with a note that names it.
-    """
-    function = getattr(hook, method, None)
-    if callable(function):
-        with _blame(hook, method):
-            check_ran(function(*args), f"{method}() of {describe(hook)}")
-
-
 def check_hooks(hooks: Sequence[Any]) -> None:
     """Raises InvalidHook for the first object that is not a hook."""
     for hook in hooks:
@@ -170,99 +151,6 @@ def _state_keys(hooks: Sequence[Any]) -> dict[str, Any]:
             name = f"{describe(hook)}#{n}"
         keys[name] = hook
     return keys
-
-
-def _check_every_secs(hook: Any) -> None:
-    secs = hook.every_secs
-    if isinstance(secs, bool) or not isinstance(secs, Real) or not float(secs) >= 0:
-        raise InvalidArgument(
-            f"hook {describe(hook)}: every_secs is {secs!r}; it must be seconds, 0 or more, or None"
-        )
-
-
-class _Rhythm:
-    """Knows when each hook and the next save are due, and how many steps fit in between."""
-
-    def __init__(self, hooks: Sequence[Any], save: SaveRhythm, clock: Clock, step: int) -> None:
-        self._hooks, self._save, self._clock = hooks, save, clock
-        self._timed = [h for h in hooks if getattr(h, "every_secs", None) is not None]
-        for hook in self._timed:
-            _check_every_secs(hook)
-        self._saved_step = step
-        self._pace = 0.0  # seconds a step, of the last call
-        self._longest = 0  # steps of a call
-        self.start()
-
-    def start(self) -> None:
-        """Counts the seconds from now on: a hook may wait long in ``begin``, and nothing is due for that."""
-        now = self._clock.monotonic()
-        self._fired = {id(hook): now for hook in self._timed}
-        self._saved_at = now
-
-    def plan(self, step: int, until: int | None) -> tuple[int, list[int | None]]:
-        """Returns the steps of the next call and each hook's next step."""
-        wanted = [self._wanted(hook, step) for hook in self._hooks]
-        limits = [w - step for w in wanted if w is not None]
-        if until is not None:
-            limits.append(until - step)
-        if self._save.steps is not None:
-            limits.append(self._saved_step + self._save.steps - step)
-        now = self._clock.monotonic()
-        deadlines = [self._fired[id(hook)] + hook.every_secs for hook in self._timed]
-        if self._save.secs is not None:
-            deadlines.append(self._saved_at + self._save.secs)
-        # The first step at or after a deadline; stopping before it would cost a call of one step more.
-        limits += [math.ceil(self._steps_in(deadline - now)) for deadline in deadlines]
-        limits.append(math.floor(self._steps_in(MAX_CALL_SECS)))
-        return max(1, min(limits)), wanted
-
-    def _wanted(self, hook: Any, step: int) -> int | None:
-        ask = getattr(hook, "next_step", None)
-        if not callable(ask):
-            return None
-        with _blame(hook, "next_step"):
-            wanted = ask(step)
-        if wanted is None:
-            return None
-        number = float(wanted) if isinstance(wanted, Real) else math.nan
-        if not step < number < math.inf:
-            raise InvalidArgument(
-                f"hook {describe(hook)}: next_step({step}) returned {wanted!r}; "
-                "it must be a step greater than the one it was given, or None for only at the end"
-            )
-        return math.ceil(number)
-
-    def _steps_in(self, secs: float) -> float:
-        """Steps, and parts of one, that the measured pace makes in some seconds; one before it is known."""
-        most = max(1, _GROWTH * self._longest)
-        return min(secs / self._pace, most) if self._pace > 0 else most
-
-    def measured(self, secs: float, done: int) -> None:
-        """Takes over the time of a call."""
-        if done:
-            self._longest, self._pace = max(self._longest, done), secs / done
-
-    def due(self, hook: Any, wanted: int | None, step: int) -> bool:
-        """Whether a hook is due at this stop."""
-        now = self._clock.monotonic()
-        if id(hook) in self._fired and now - self._fired[id(hook)] >= hook.every_secs:
-            self._fired[id(hook)] = now
-            return True
-        return wanted is not None and step >= wanted
-
-    def save_due(self, step: int) -> bool:
-        """Whether a checkpoint is due at this stop."""
-        if self._save.steps is not None and step - self._saved_step >= self._save.steps:
-            return True
-        return self._save.secs is not None and self._clock.monotonic() - self._saved_at >= self._save.secs
-
-    def saved(self, step: int) -> None:
-        """Notes a save."""
-        self._saved_at, self._saved_step = self._clock.monotonic(), step
-
-    def unsaved(self, step: int) -> bool:
-        """Whether steps were made since the last save."""
-        return step != self._saved_step
 
 
 class TrainingLoop:
@@ -295,10 +183,17 @@ class TrainingLoop:
         self._engine, self._hooks, self._listeners = engine, list(hooks), list(saving_listeners)
         self._clock = clock
         self._run = TrainingRun(engine, until, clock)
-        self._rhythm = _Rhythm(self._hooks, save, clock, engine.step)
+        self._rhythm = Rhythm(self._hooks, save, clock, engine.step)
         self._keys = _state_keys(self._hooks)
+        self._brake = Brake(self._hooks, getattr(engine, "idle", None), clock)
+        self._pending: tuple[PendingSave, int] | None = None  # and the step that it holds
         self._called_at: dict[int, int] = {}
         self._ended: set[int] = set()
+
+    @property
+    def history(self) -> History | None:
+        """The log of the experiment that the run is part of; None without one."""
+        return self._run.history
 
     def run(self) -> TrainingRun:
         """Trains and returns the finished run.
@@ -332,20 +227,26 @@ class TrainingLoop:
             self._run.request_stop("max_steps")
 
     def _advance(self) -> None:
-        run = self._run
-        n, wanted = self._rhythm.plan(run.step, run.until)
-        start = self._clock.monotonic()
-        advance = self._engine.advance(n)
-        self._rhythm.measured(self._clock.monotonic() - start, advance.done)
+        run, now = self._run, self._clock.monotonic
+        plan = self._rhythm.plan(run.step, run.until)
+        start = now()
+        advance = self._engine.advance(plan.steps)
+        secs = now() - start
+        self._rhythm.measured(secs, advance.done)
         run.made(advance)
         if advance.done:
-            for hook, at in zip(self._hooks, wanted, strict=True):
+            self._brake.called(plan, run.step, advance.done, secs)
+            for i, (hook, at) in enumerate(zip(self._hooks, plan.wanted, strict=True)):
                 if self._rhythm.due(hook, at, run.step):
+                    start = now()
                     self._after_steps(hook)
+                    self._brake.stopped(i, now() - start)
+            self._brake.tell()
         if run.until is not None and run.step >= run.until:
             run.request_stop("max_steps")
         if not advance.more or not advance.done:
             run.request_stop("input ended")
+        self._settle(wait=False)
         if run.stop_reason is None and self._rhythm.unsaved(run.step) and self._save_wanted():
             self._save()
 
@@ -357,21 +258,35 @@ class TrainingLoop:
         call_hook(hook, "after_steps", self._run)
 
     def _save(self) -> None:
+        self._settle()
         run = self._run
         run.save_requested = False
         for listener in self._listeners:
             call_hook(listener, "before_save", None, run.step)
         states = {}
         for key, hook in self._keys.items():
-            with _blame(hook, "get_state"):
+            with blamed(hook, "get_state"):
                 states[key] = hook.get_state()
-        path = self._engine.save(states)
+        saved = self._engine.save(states)
         self._rhythm.saved(run.step)
+        if isinstance(saved, str):
+            self._saved(saved, run.step)
+        else:
+            self._pending = (saved, run.step)
+
+    def _settle(self, wait: bool = True) -> None:
+        """Tells of a checkpoint that was written beside the steps, once it is there."""
+        if self._pending is not None and (wait or self._pending[0].done()):
+            (pending, step), self._pending = self._pending, None
+            self._saved(pending.result(), step)
+
+    def _saved(self, path: str, step: int) -> None:
+        run = self._run
         for listener in self._listeners:
             after = getattr(listener, "after_save", None)
             if callable(after):
-                with _blame(listener, "after_save"):
-                    if after(None, run.step):
+                with blamed(listener, "after_save"):
+                    if after(None, step):
                         run.request_stop(f"asked by {describe(listener)}")
         for hook in self._hooks:
             call_hook(hook, "after_save", run, path)
@@ -381,9 +296,11 @@ class TrainingLoop:
         for hook in self._hooks:
             if self._called_at.get(id(hook)) != run.step:
                 self._after_steps(hook)
+        self._settle()
         run.ending = True
         if self._rhythm.unsaved(run.step):
             self._save()
+            self._settle()
         for hook in self._hooks:
             self._ended.add(id(hook))
             call_hook(hook, "end", run)
@@ -391,6 +308,12 @@ class TrainingLoop:
             call_hook(listener, "end", None, run.step)
 
     def _fail(self, error: BaseException) -> None:
+        self._run.ending = True  # nobody is to act on what is still told now
+        try:
+            self._settle()
+        except Exception as second:  # told, not hidden, as below
+            _LOG.exception("the checkpoint that was being written failed as well")
+            error.add_note(f"a checkpoint that was being written: {type(second).__name__}: {second}")
         for hook in (h for h in self._hooks if id(h) not in self._ended):
             try:
                 call_hook(hook, "failed", self._run, error)

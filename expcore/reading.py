@@ -16,8 +16,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from expcore.calling import describe
-from expcore.loop import TrainingRun, call_hook
+from expcore.calling import call_hook, describe
+from expcore.loop import TrainingRun
 from expcore.types import Clock
 
 _LOG = logging.getLogger(__name__)

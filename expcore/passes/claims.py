@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import json
 import os
 import secrets
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, TextIO
 
 from expcore.errors import CannotWrite
 from expcore.events import LOG_DIR
+from expcore.notes import alone, read_note
 from expcore.owner import Owner
 from expcore.types import Clock
 
@@ -103,21 +103,19 @@ class Claims:
     def _alone(self) -> Iterator[None]:
         """Nobody else removes a claim meanwhile, so that each removes the one that it has looked at."""
         path = self._dir / "lock"
-        try:
-            file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
-        except OSError as error:
-            raise self._cannot(path, error) from error
-        try:
-            _wait_for(file)
+        with ExitStack() as stack:
+            # Without locks two may take one claim over, and the first recorded result counts.
+            try:
+                stack.enter_context(alone(path))
+            except OSError as error:
+                raise self._cannot(path, error) from error
             yield
-        finally:
-            os.close(file)
 
     def _holds(self, path: Path) -> bool:
-        return _read(path)[1].get("token") == self._token
+        return read_note(path)[1].get("token") == self._token
 
     def _expired(self, path: Path, expiry: float) -> bool:
-        text, claim = _read(path)
+        text, claim = read_note(path)
         if text is None or claim.get("token") == self._token:
             return True  # given back, or left by an evaluation of ours that failed
         owner = Owner.from_dict(claim.get("owner"))
@@ -129,21 +127,6 @@ class Claims:
         return now - self._seen.setdefault(f"{path.name} {text}", now) >= max(expiry, MIN_EXPIRY_SECS)
 
 
-def _read(path: Path) -> tuple[str | None, dict[str, Any]]:
-    """Returns a claim's text, None where it is gone, and what it says; nothing where that is no claim yet."""
-    try:
-        text = path.read_text(errors="replace")
-    except FileNotFoundError:
-        return None, {}
-    except OSError:
-        return "", {}  # another user's, perhaps: it expires like one that cannot be understood
-    try:
-        claim = json.loads(text)
-    except (ValueError, RecursionError):
-        return text, {}
-    return text, claim if isinstance(claim, dict) else {}
-
-
 def _write(file: TextIO, claim: dict[str, Any]) -> None:
     try:
         json.dump(claim, file)
@@ -151,11 +134,3 @@ def _write(file: TextIO, claim: dict[str, Any]) -> None:
     except OSError:
         os.unlink(file.name)  # what cannot say whose it is would keep everybody away until it expires
         raise
-
-
-def _wait_for(file: int) -> None:
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX)
-    except OSError:
-        # A file system without locks: two may then take one claim over, and the first recorded result counts.
-        return

@@ -18,6 +18,7 @@ from expcore.parts import Parts
 from expcore.passes.claims import Claims
 from expcore.passes.fitting import fitting_hooks
 from expcore.passes.journal import Journal
+from expcore.pins import pinned
 from expcore.types import Checkpoint, Evaluation
 
 _LOG = logging.getLogger(__name__)
@@ -123,6 +124,11 @@ class EvaluatePass:
         return [checkpoint, *(s for s in saves[-1:] if not self._evaluated(s, request))]
 
     def _evaluate(self, checkpoint: Checkpoint | None, request: Request) -> dict[str, Any]:
+        """Evaluates and records; plugins that are told of it can read the checkpoint as well."""
+        with pinned(self._experiment.model_dir, checkpoint.path if checkpoint else None):
+            return self._evaluate_pinned(checkpoint, request)
+
+    def _evaluate_pinned(self, checkpoint: Checkpoint | None, request: Request) -> dict[str, Any]:
         experiment = self._experiment
         experiment.plugins.ask("expcore_before_evaluate", experiment=experiment, checkpoint=checkpoint)
         start = experiment.clock.monotonic()

@@ -13,6 +13,7 @@ from expcore.errors import one_line
 from expcore.history import shorten
 from expcore.parts import Parts
 from expcore.passes.journal import Journal
+from expcore.pins import pinned
 from expcore.types import Checkpoint, Evaluation, Export, Metrics
 
 _LOG = logging.getLogger(__name__)
@@ -67,6 +68,18 @@ class ExportPass:
         return "failed" in reasons or len(evaluations) == 1
 
     def _offer(
+        self,
+        exporters: Sequence[Any],
+        eval_result: Metrics | None,
+        checkpoint: Checkpoint | None,
+        final: bool,
+    ) -> list[str | None]:
+        if not exporters:
+            return []
+        with pinned(self._experiment.model_dir, checkpoint.path if checkpoint else None):
+            return self._offer_pinned(exporters, eval_result, checkpoint, final)
+
+    def _offer_pinned(
         self,
         exporters: Sequence[Any],
         eval_result: Metrics | None,

@@ -329,6 +329,7 @@ class _SaveEvery:
     def __init__(self, n: int) -> None:
         self._n = n
         self._base = 0
+        self._asked = False
 
     def begin(self, run: Run) -> None:
         """Counts from the step that training starts at."""
@@ -342,10 +343,13 @@ class _SaveEvery:
         """Asks for the save where it is due."""
         if run.step >= self._base + self._n:
             run.request_save()
+            self._base, self._asked = run.step, True
 
     def after_save(self, run: Run, checkpoint_path: str) -> None:
-        """Counts from this save on."""
-        self._base = run.step
+        """Counts from this save on; one that was asked for may be told of when steps were made since."""
+        if not self._asked:
+            self._base = run.step
+        self._asked = False
 
 
 def _write_run_record(experiment: Parts, run: str) -> None:

@@ -24,6 +24,7 @@ from expcore.errors import (
     NotTrained,
 )
 from expcore.loop import Advance, SaveRhythm, TrainingLoop
+from expcore.pins import Pins
 from expcore.reading import reading_run, told
 from expcore.types import Clock, InputFn, Metrics, is_hook
 
@@ -64,6 +65,7 @@ class _Engine:
         self.step = 0
         self._rate = estimator.learning_rate
         self._keep = config_value(estimator.config, "keep_checkpoint_max")
+        self._pins = Pins(estimator.model_dir, estimator._clock)
         self._hooks: dict[str, Any] = {}
         self._loss = float("nan")
         self._input_fn: InputFn | None = None
@@ -124,8 +126,11 @@ class _Engine:
             os.replace(path.with_suffix(".tmp"), path)
         except OSError as error:
             raise CannotWrite(f"{path}: the checkpoint cannot be written ({error})") from error
-        for old in checkpoints(self.model_dir)[: -self._keep] if self._keep else ():
-            Path(old).unlink(missing_ok=True)
+        if self._keep:
+            with self._pins.hold() as pinned:
+                for old in map(Path, checkpoints(self.model_dir)[: -self._keep]):
+                    if old.name not in pinned:  # else it goes with a later save
+                        old.unlink(missing_ok=True)
         # As a restart would find them, whatever the hooks go on to do with what they gave.
         self._hooks = json.loads(text)["hooks"]
         return str(path)

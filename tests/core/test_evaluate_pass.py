@@ -13,6 +13,7 @@ from expcore.errors import InvalidArgument, InvalidHook, InvalidType, NotTrained
 from expcore.events import LogReader
 from expcore.experiment import Experiment
 from expcore.hookspecs import hookimpl
+from expcore.pins import Pins
 from expcore.testing import PluginSandbox, VirtualClock
 from expcore.testing.numpy_estimator import NumpyEstimator
 
@@ -429,6 +430,84 @@ def test_an_estimator_that_keeps_no_files_raises_its_own_errors(tmp_path, box, c
     experiment = Experiment(Memory(), None, None, plugins=box.host, clock=clock)
     with pytest.raises(FileNotFoundError):
         experiment.evaluate_pass(once=True)
+
+
+# --- pins ------------------------------------------------------------------------------------------------
+
+
+def pins(experiment):
+    return Pins(experiment.model_dir, VirtualClock()).checkpoints()
+
+
+def train_beside(experiment, until):
+    """Trains as another process would that keeps one checkpoint only."""
+    config = RunConfig(model_dir=experiment.model_dir, save_checkpoints_steps=2, keep_checkpoint_max=1)
+    NumpyEstimator(config=config, clock=VirtualClock()).train(data(1), max_steps=until)
+
+
+@pytest.mark.parametrize("once", [True, False])
+def test_a_checkpoint_is_not_deleted_by_a_trainer_while_it_is_evaluated(trained, once):
+    experiment = trained(eval_input_fn={"a": data(2), "b": data(3)})
+    seen = []
+
+    def meanwhile(path):
+        train_beside(experiment, 8 + 2 * len(seen))
+        seen.append((Path(path).exists(), pins(experiment)))
+
+    experiment.estimator.before = meanwhile
+    assert experiment.evaluate_pass(path_of(experiment, 4), once=once)["global_step"] == 4
+    assert seen == [(True, {"ckpt-4.json"})] * 2, "for every set"
+    assert pins(experiment) == set()
+    assert [Path(p).name for p in experiment.estimator.checkpoints()] == ["ckpt-4.json", "ckpt-10.json"]
+    train_beside(experiment, 12)
+    assert [Path(p).name for p in experiment.estimator.checkpoints()] == ["ckpt-12.json"]
+
+
+def test_plugins_that_are_told_of_an_evaluation_can_read_the_checkpoint_too(trained, box):
+    told = []
+
+    class Plugin:
+        @hookimpl
+        def expcore_before_evaluate(self, experiment):
+            told.append(pins(experiment))
+
+        @hookimpl
+        def expcore_after_evaluate(self, experiment):
+            told.append(pins(experiment))
+
+    box.observe(Plugin)
+    trained().evaluate_pass()
+    assert told == [{"ckpt-6.json"}] * 2
+
+
+def test_after_an_error_nothing_is_pinned(trained):
+    experiment = trained(eval_input_fn=list)
+    with pytest.raises(ValueError, match="gave no batch"):
+        experiment.evaluate_pass()
+    assert pins(experiment) == set()
+
+
+def test_one_that_vanished_before_it_was_pinned_is_vanished(trained):
+    experiment = trained()
+    identify = experiment.history.identify
+
+    def delete(path):
+        Path(path).unlink()
+        return identify(path)
+
+    path = path_of(experiment, 4)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(type(experiment.history), "identify", lambda _, found: delete(found))
+        assert experiment.evaluate_pass(path, once=True) is None
+    assert "vanished" in [s.reason for s in experiment.history.skips]
+    assert pins(experiment) == set()
+
+
+def test_where_nothing_can_be_pinned_the_evaluation_is_made_all_the_same(trained, caplog):
+    experiment = trained()
+    Path(experiment.model_dir, "expcore", "pins").write_text("in the way")
+    assert experiment.evaluate_pass(once=True)["global_step"] == 6
+    assert caplog.text.count("is not pinned while it is read") == 1
 
 
 # --- signals ---------------------------------------------------------------------------------------------

@@ -12,6 +12,7 @@ from expcore.errors import ExportFailed, PluginError
 from expcore.events import LogReader
 from expcore.experiment import Experiment
 from expcore.hookspecs import hookimpl
+from expcore.pins import Pins
 from expcore.publish import ExportStrategy
 from expcore.testing import PluginSandbox, VirtualClock
 from expcore.testing.numpy_estimator import NumpyEstimator
@@ -268,6 +269,45 @@ def test_observers_of_exports_that_fail_are_raised_at_the_end(make, box):
     with pytest.raises(PluginError, match=r"KeyError: 'mine'.*KeyError: 'other'"):
         experiment.export_pass({})
     assert len(experiment.history.exports) == 2
+
+
+# --- pins ------------------------------------------------------------------------------------------------
+
+
+def test_a_checkpoint_is_pinned_while_it_is_exported_and_not_where_nobody_exports(make, monkeypatch):
+    seen = []
+
+    def export_fn(estimator, export_path):
+        seen.append(Pins(estimator.model_dir, VirtualClock()).checkpoints())
+        return "somewhere"
+
+    experiment = trained(make, ExportStrategy("one", export_fn), ExportStrategy("other", export_fn))
+    experiment.export_pass({}, str(Path(experiment.model_dir, "ckpt-4.json")))
+    experiment.evaluate_pass()
+    experiment.export_missed()
+    assert seen == [{"ckpt-4.json"}] * 2 + [{"ckpt-6.json"}] * 2
+    assert Pins(experiment.model_dir, VirtualClock()).checkpoints() == set()
+
+    def refuse(*_):
+        raise AssertionError("there is nothing to read it for")
+
+    monkeypatch.setattr("expcore.passes.export_pass.pinned", refuse)
+    assert trained(make).export_pass({}) == []
+
+
+def test_an_exporter_that_fails_leaves_no_pin(make):
+    experiment = trained(make, Exporter(error=KeyError("on fire")))
+    with pytest.raises(ExportFailed):
+        experiment.export_pass({})
+    assert Pins(experiment.model_dir, VirtualClock()).checkpoints() == set()
+
+
+def test_where_nothing_can_be_pinned_the_exports_are_made_all_the_same(make, caplog):
+    mine = Exporter()
+    experiment = trained(make, mine)
+    Path(experiment.model_dir, "expcore", "pins").write_text("in the way")
+    assert experiment.export_pass({}) == [mine.calls[0]["export_path"] + "/1"]
+    assert caplog.text.count("is not pinned while it is read") == 1
 
 
 # --- what was missed -------------------------------------------------------------------------------------

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from expcore.errors import InvalidArgument
-from expcore.loop import MAX_CALL_SECS, Advance, SaveRhythm, TrainingLoop, TrainingRun
+from expcore.loop import Advance, SaveRhythm, TrainingLoop, TrainingRun
+from expcore.rhythm import MAX_CALL_SECS
 from expcore.testing.clock import VirtualClock
 
 

@@ -8,7 +8,8 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from expcore.loop import MAX_CALL_SECS, Advance, SaveRhythm, TrainingLoop
+from expcore.loop import Advance, SaveRhythm, TrainingLoop
+from expcore.rhythm import MAX_CALL_SECS
 from expcore.testing.clock import VirtualClock
 
 

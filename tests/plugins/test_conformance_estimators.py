@@ -1,4 +1,4 @@
-"""The built-in estimator keeps every promise of an estimator, with no failure expected."""
+"""The built-in estimators keep every promise of an estimator, with no failure expected."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from expcore_plugins.samples import estimators
 
 
 @pytest.mark.tf
-def test_the_keras_estimator_keeps_every_promise():
-    report = check(estimators.keras(), kind="estimator", label="keras")
+@pytest.mark.parametrize("sample", [estimators.keras, estimators.module])
+def test_the_estimator_keeps_every_promise(sample):
+    report = check(sample(), kind="estimator", label=sample.__name__)
     report.raise_for_failures("should")
     assert [result.message for result in report.results if result.status != "passed"] == []

@@ -11,6 +11,7 @@ import pytest
 from expcore.conformance import check
 from expcore_plugins.hooks.logging import Logging
 from expcore_plugins.hooks.nan_guard import NanGuard
+from expcore_plugins.hooks.profiler import Profiler
 from expcore_plugins.hooks.progress_bar import ProgressBar
 from expcore_plugins.hooks.stop_at_step import StopAtStep
 from expcore_plugins.hooks.summaries import Summaries
@@ -32,12 +33,13 @@ def keeps_every_promise(component, **given):
     assert [r.message for r in report.results if r.status != "passed"] == []
 
 
-def test_there_are_the_seven_built_ins():
-    assert len(BUILTINS) == 7
+def test_there_are_the_eight_built_ins():
+    assert len(BUILTINS) == 8
 
 
 @pytest.mark.parametrize(
-    "name", [pytest.param(n, marks=pytest.mark.tf) if n == "summaries" else n for n in BUILTINS]
+    "name",
+    [pytest.param(n, marks=pytest.mark.tf) if n in ("profiler", "summaries") else n for n in BUILTINS],
 )
 def test_a_built_in_hook_keeps_every_promise(name):
     if name in SAMPLES:
@@ -60,9 +62,18 @@ class Terminal(io.StringIO):
         lambda: NanGuard(10, fail=False),
         lambda: ProgressBar(stream=Terminal()),
         lambda: StopAtStep(num_steps=70),
+        pytest.param(lambda: Profiler(100, steps=40, every_n_steps=70), marks=pytest.mark.tf),
         pytest.param(lambda: Summaries(every_secs=20), marks=pytest.mark.tf),
     ],
-    ids=["logging by time", "logging at the end", "nan_guard", "progress_bar", "stop_at_step", "summaries"],
+    ids=[
+        "logging by time",
+        "logging at the end",
+        "nan_guard",
+        "progress_bar",
+        "stop_at_step",
+        "profiler",
+        "summaries",
+    ],
 )
 def test_so_it_does_with_other_arguments(factory):
     keeps_every_promise(None, factory=factory)

@@ -33,12 +33,15 @@ def _weights(case: EstimatorCase, model: Any) -> Any:
 
     if callable(getattr(model, "get_weights", None)):
         return [np.asarray(w).tobytes() for w in model.get_weights()]
+    variables = getattr(model, "variables", None)  # of a tf.Module
+    if variables and all(callable(getattr(v, "numpy", None)) for v in variables):
+        return [np.asarray(v.numpy()).tobytes() for v in variables]
     if callable(getattr(model, "state_dict", None)):
         return {name: np.asarray(w).tobytes() for name, w in model.state_dict().items()}
     try:
         return pickle.dumps(model)
     except Exception:
-        case.skip(f"a {type(model).__name__} has no get_weights() or state_dict(), and cannot be pickled")
+        case.skip(f"a {type(model).__name__} has no get_weights(), variables or state_dict(), and cannot be pickled")
 
 
 def _restored(case: EstimatorCase, estimator: Any, path: str | None = None) -> Any:

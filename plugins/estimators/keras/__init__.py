@@ -1,5 +1,6 @@
-"""The Keras 3 estimator."""
+"""The estimator of Keras models."""
 
+from expcore_plugins.estimators.engine.warm_start import WarmStart
 from expcore_plugins.estimators.keras.estimator import KerasEstimator
 
-__all__ = ["KerasEstimator"]
+__all__ = ["KerasEstimator", "WarmStart"]

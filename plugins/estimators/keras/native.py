@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import logging
-import random
+import os
 import sys
-from collections.abc import Callable
-from inspect import Parameter
 from typing import Any
 
-from expcore.calling import describe, describe_type, parameters
+from expcore.calling import describe, describe_type, required_parameters
 from expcore.errors import (
     ExpcoreError,
     InvalidArgument,
@@ -19,6 +17,7 @@ from expcore.errors import (
     listing,
     one_line,
 )
+from expcore_plugins.estimators.engine.seeds import seed_everything
 
 _LOG = logging.getLogger(__name__)
 
@@ -57,45 +56,17 @@ def _version(text: str) -> tuple[int, ...]:
     return tuple(int(part) for part in text.split(".")[:2] if part.isdigit())
 
 
-def required_parameters(function: Callable[..., Any]) -> list[str]:
-    """Returns the names of the parameters that a call without arguments leaves without a value."""
-    kinds = (Parameter.POSITIONAL_ONLY, Parameter.POSITIONAL_OR_KEYWORD, Parameter.KEYWORD_ONLY)
-    found = parameters(function).items()
-    return [name for name, p in found if p.kind in kinds and p.default is Parameter.empty]
-
-
-def seed_everything(seed: int | None) -> None:
-    """Seeds Python, NumPy, TensorFlow and Keras at the first use; nothing for None."""
-    if seed is not None:
-        import keras
-
-        keras.utils.set_random_seed(seed)
-
-
-def seed_data(seed: int | None) -> None:
-    """Seeds what an input function may draw from, so that the order of the data hangs on the seed alone.
-
-    Keras's own generator stays: functions that are traced already may use it.
-    """
-    if seed is not None:
-        import numpy as np
-        import tensorflow as tf
-
-        random.seed(seed)
-        np.random.seed(seed)
-        tf.random.set_seed(seed)
-
-
 class NativeModel:
     """Where the model comes from, and the model once it was asked for.
 
     Args:
-        source: a compiled ``keras.Model``, or a function of no arguments that returns one.
+        source: a compiled ``keras.Model``, a function of no arguments that returns one, or the path of a
+            ``.keras`` file.
 
     Raises:
-        InvalidType: neither of them.
+        InvalidType: none of them.
         NotCompiled: a model that was not compiled.
-        InvalidArgument: a function that needs arguments.
+        InvalidArgument: a function that needs arguments, or a path that does not end with ``.keras``.
     """
 
     def __init__(self, source: Any) -> None:
@@ -103,12 +74,20 @@ class NativeModel:
         self._source = source
         self._model: Any = None
         self._ready = False
-        if keras is not None and isinstance(source, keras.Model):
+        if isinstance(source, (str, os.PathLike)):
+            path = os.fspath(source)
+            if not path.endswith(".keras"):
+                raise InvalidArgument(
+                    f"KerasEstimator: model is the path {path!r}; it must end with '.keras', other "
+                    "formats are not loaded since they can execute code: give a .keras file, or a function"
+                )
+            self._source = _Archive(path)
+        elif keras is not None and isinstance(source, keras.Model):
             self._model = _checked(source, "model")
         elif not callable(source) or (hasattr(source, "train_on_batch") and not isinstance(source, type)):
             raise InvalidType(
                 f"KerasEstimator: model is a {describe_type(type(source))}; give a compiled keras.Model "
-                "(Keras 3), or a function of no arguments that returns one"
+                "(Keras 3), a function of no arguments that returns one, or the path of a .keras file"
             )
         elif required_parameters(source):
             raise InvalidArgument(
@@ -161,6 +140,27 @@ class NativeModel:
                 "give KerasEstimator a function that returns the compiled model"
             ) from error
         return copied
+
+
+class _Archive:
+    """A function that loads the model of a ``.keras`` file."""
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+
+    def __repr__(self) -> str:
+        return self._path
+
+    def __call__(self) -> Any:
+        import keras
+
+        try:
+            return keras.saving.load_model(self._path, safe_mode=True)
+        except Exception as error:  # whatever a damaged or strange archive raises: Keras names no classes
+            raise InvalidArgument(
+                f"KerasEstimator: the model cannot be loaded from {self._path!r} ({one_line(error)[:300]}); "
+                "give a .keras file of known classes, or a function that returns the model"
+            ) from error
 
 
 def _checked(model: Any, subject: str) -> Any:

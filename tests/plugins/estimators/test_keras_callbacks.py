@@ -72,7 +72,7 @@ class BatchDiary(Diary):
 
 
 def rate(estimator):
-    return float(estimator._state.model.optimizer.learning_rate)
+    return float(estimator._state.trainable.native.optimizer.learning_rate)
 
 
 # Epochs
@@ -132,7 +132,7 @@ def test_parameters_and_the_model_are_given(tmp_path):
     callback = keras.callbacks.History()
     estimator = make(tmp_path, 4).train(endless, hooks=[callback], max_steps=8)
     assert callback.params == {"verbose": 0, "epochs": 2, "steps": 4}
-    assert callback.model is estimator._state.model
+    assert callback.model is estimator._state.trainable.native
     assert list(callback.history) == ["loss"]
     assert len(callback.history["loss"]) == 2
     assert all(type(v) is float for v in callback.history["loss"])

@@ -15,8 +15,8 @@ import tensorflow as tf
 from expcore import Experiment, RunConfig
 from expcore.errors import CannotWrite, CheckpointCorrupt, ModelMismatch
 from expcore.testing import PluginSandbox, VirtualClock
+from expcore_plugins.estimators.engine import directory as d
 from expcore_plugins.estimators.keras import KerasEstimator
-from expcore_plugins.estimators.keras import directory as d
 
 pytestmark = pytest.mark.tf
 
@@ -90,7 +90,7 @@ def test_it_holds_step_model_with_seeds_optimizer_metrics_input_and_hooks(run):
     assert counts["model"] == len(model.variables) == 5  # with the state of Dropout's seed generator
     assert counts["optimizer"] == len(model.optimizer.variables) == 10
     assert counts["metrics"] == 4
-    assert counts["step"] == counts["iterator"] == counts["about"] == 1
+    assert counts["step"] == counts["position"] == counts["about"] == 1
 
 
 def test_checkpoints_are_listed_oldest_first_and_the_latest_is_the_last(trained):
@@ -250,7 +250,7 @@ def test_training_falls_back_to_an_older_checkpoint_with_one_line(run, caplog, p
 def test_reading_a_damaged_checkpoint_is_one_kind_of_error_and_touches_nothing(run, part, damage):
     estimator = make(run.parent)
     before = values(estimator)
-    live = [v.numpy() for v in estimator._state.model.variables]
+    live = [v.numpy() for v in estimator._state.trainable.native.variables]
     damage(run / part)
     path = str(run / "ckpt-6")
     with pytest.raises(CheckpointCorrupt, match="ckpt-6"), estimator.restored(path):
@@ -259,7 +259,7 @@ def test_reading_a_damaged_checkpoint_is_one_kind_of_error_and_touches_nothing(r
         estimator.evaluate(arrays, steps=1, checkpoint_path=path)
     with pytest.raises(CheckpointCorrupt, match="ckpt-6"):
         next(iter(estimator.predict(arrays, checkpoint_path=path)))
-    for one, other in zip(live, estimator._state.model.variables, strict=True):
+    for one, other in zip(live, estimator._state.trainable.native.variables, strict=True):
         np.testing.assert_array_equal(one, other.numpy())
     assert len(before) == 15
 
@@ -336,7 +336,7 @@ def test_a_checkpoint_of_something_else_is_told(tmp_path):
     (tmp_path / "run").mkdir()
     foreign = tf.train.Checkpoint(a=tf.Variable(1.0))
     tf.train.CheckpointManager(foreign, str(tmp_path / "run"), 3).save(5)
-    with pytest.raises(ModelMismatch, match="not written by a KerasEstimator"):
+    with pytest.raises(ModelMismatch, match="not written by an estimator of expcore"):
         make(tmp_path).train(arrays, steps=1)
 
 

@@ -15,9 +15,9 @@ import tensorflow as tf
 from expcore import RunConfig
 from expcore.errors import InvalidInput, InvalidType
 from expcore.testing import VirtualClock
+from expcore_plugins.estimators.engine.inputs import open_input
+from expcore_plugins.estimators.engine.kept import KeptInputs
 from expcore_plugins.estimators.keras import KerasEstimator
-from expcore_plugins.estimators.keras.inputs import open_input
-from expcore_plugins.estimators.keras.kept import KeptInputs
 
 pytestmark = pytest.mark.tf
 

@@ -23,8 +23,8 @@ from expcore.errors import (
     NotTrained,
 )
 from expcore.testing import VirtualClock
+from expcore_plugins.estimators.engine import saved as saved_module
 from expcore_plugins.estimators.keras import KerasEstimator
-from expcore_plugins.estimators.keras import saved as saved_module
 
 pytestmark = pytest.mark.tf
 

@@ -601,7 +601,7 @@ def test_a_model_function_is_called_once_at_the_first_use(tmp_path):
     assert calls == [1]
 
 
-@pytest.mark.parametrize("model", [None, 3, "model", SimpleNamespace(train_on_batch=1)])
+@pytest.mark.parametrize("model", [None, 3, SimpleNamespace(train_on_batch=1)])
 def test_what_is_neither_a_model_nor_a_function_is_a_type_error(tmp_path, model):
     with pytest.raises(InvalidType, match=r"keras\.Model"):
         make(tmp_path, model)

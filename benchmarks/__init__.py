@@ -1,0 +1,1 @@
+"""The benchmarks: expcore beside its peers, in turns, in one run; ``make bench``."""

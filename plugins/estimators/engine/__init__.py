@@ -1,0 +1,1 @@
+"""What the estimators on TensorFlow share: compiled loops, checkpoints, input, evaluation."""

@@ -1,0 +1,94 @@
+"""Evaluating: the compiled loop over an evaluation's input, with hooks, as a pure read of the training."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from expcore.calling import describe
+from expcore.errors import InvalidInput
+from expcore.loop import Advance, check_hooks
+from expcore.reading import reading_run, told
+from expcore.rhythm import MAX_CALL_SECS
+from expcore.types import Clock
+from expcore_plugins.estimators.engine.kept import KeptInputs
+from expcore_plugins.estimators.engine.saved import SavedCheckpoint
+from expcore_plugins.estimators.engine.state import LiveState
+from expcore_plugins.estimators.engine.steps import Loop, StepBuilder
+
+
+class Evaluator:
+    """Evaluates checkpoints of a model; one for the life of an estimator.
+
+    Args:
+        state: the live variables.
+        steps: builds the compiled loop.
+        clock: measures the pace.
+    """
+
+    def __init__(self, state: LiveState, steps: StepBuilder, clock: Clock) -> None:
+        self._state, self._steps, self._clock = state, steps, clock
+        self._inputs = KeptInputs()
+        self._paces: dict[str, float] = {}  # seconds a step, by structure of the input
+
+    def run(
+        self,
+        saved: SavedCheckpoint,
+        input_fn: Callable[[], Any],
+        limit: int | None,
+        hooks: Sequence[Any],
+        model_dir: str,
+    ) -> dict[str, float]:
+        """Returns the metrics of a checkpoint over at most ``limit`` batches.
+
+        Raises:
+            InvalidType, InvalidInput: the input cannot be used, is empty, or never ends and has no limit.
+            InvalidHook: an object in ``hooks`` is not a hook.
+            NotCompiled: the model has no loss.
+            CheckpointCorrupt: the checkpoint cannot be read.
+            ModelMismatch: it is of another model.
+        """
+        check_hooks(hooks)
+        state = self._state
+        opened = self._inputs.open(input_fn)
+        _check_ends(opened.dataset, limit, input_fn)
+        loop = self._steps.test(opened.spec)
+        with state.holding(saved):
+            run = reading_run(saved.step, state.trainable.native, model_dir, self._clock)
+            with told(run, hooks):
+                state.trainable.reset_metrics()
+                made = self._all(loop, iter(opened.dataset), limit, repr(opened.spec))
+                if not made.done:
+                    raise InvalidInput(
+                        f"input function {describe(input_fn)} gave no batch to evaluate; return data that is "
+                        "not empty"
+                    )
+                run.made(made)
+                run.request_stop("steps" if made.more else "input ended")
+            return dict(run.metrics)
+
+    def _all(self, loop: Loop, iterator: Any, limit: int | None, spec: str) -> Advance:
+        """Runs calls of about a second until the limit or the end, so that signals are served."""
+        done, more = 0, True
+        logs: Callable[[], Any] = dict
+        while more and (limit is None or done < limit):
+            pace = self._paces.get(spec)
+            n = 1 if pace is None else max(1, int(MAX_CALL_SECS / max(pace, 1e-9)))
+            start = self._clock.monotonic()
+            made = loop(iterator, n if limit is None else min(n, limit - done))
+            if made.done:
+                self._paces[spec] = (self._clock.monotonic() - start) / made.done
+                done, logs = done + made.done, made.logs
+            more = made.more
+        return Advance(done, more, logs)
+
+
+def _check_ends(dataset: Any, limit: int | None, input_fn: Callable[[], Any]) -> None:
+    """Refuses what is known never to end; a generator without end cannot be known."""
+    import tensorflow as tf
+
+    if limit is None and int(dataset.cardinality()) == tf.data.INFINITE_CARDINALITY:
+        raise InvalidInput(
+            f"input function {describe(input_fn)}: its dataset repeats without end and steps is None, so the "
+            "evaluation would never end; give steps= (eval_steps= of an Experiment), or data that ends"
+        )

@@ -1,0 +1,172 @@
+"""Where training stands in its input: the iterator that is kept from call to call and from run to run."""
+
+from __future__ import annotations
+
+import atexit
+import logging
+import weakref
+from collections.abc import Callable
+from typing import Any
+
+from expcore.calling import describe
+from expcore.errors import InvalidInput
+from expcore_plugins.estimators.engine.inputs import open_input
+from expcore_plugins.estimators.engine.messages import brief
+from expcore_plugins.estimators.engine.saved import SavedCheckpoint
+from expcore_plugins.estimators.engine.seeds import seed_data
+
+_LOG = logging.getLogger(__name__)
+
+_OPEN: weakref.WeakSet[Position] = weakref.WeakSet()
+
+
+@atexit.register
+def _close() -> None:
+    """Lets go of the iterators while Python still runs, whose threads may be waiting for it."""
+    for position in list(_OPEN):
+        position.iterator = None
+
+
+def same_function(a: Any, b: Any) -> bool:
+    """Whether two input functions are one; a method is another object each time it is asked for."""
+    if a is b:
+        return True
+    bound = getattr(a, "__self__", None) is getattr(b, "__self__", None) is not None
+    return bound and getattr(a, "__func__", a) is getattr(b, "__func__", None)
+
+
+class Position:
+    """The iterator over the training input.
+
+    Args:
+        seed: of the data; what the input function draws hangs on it alone. None: not seeded.
+
+    Attributes:
+        iterator: the ``tf.data.Iterator``.
+        ended: whether it gave its last batch.
+    """
+
+    def __init__(self, seed: int | None) -> None:
+        self._seed = seed
+        self._input_fn: Any = None
+        self._input: Any = None
+        self._savable: bool | None = None  # not known yet
+        self._told = False
+        self.iterator: Any = None
+        self.ended = False
+        _OPEN.add(self)
+
+    @property
+    def spec(self) -> Any:
+        """The structure of a batch."""
+        return self._input.spec
+
+    def open(self, input_fn: Callable[[], Any]) -> None:
+        """Goes on with the data, or begins anew where they ended or are another function's.
+
+        Raises:
+            InvalidType, InvalidInput: as ``open_input``.
+        """
+        if self._input is not None and same_function(input_fn, self._input_fn):
+            if self.ended:
+                self.begin_anew("the input had ended")
+            return
+        if self._input_fn is None:
+            seed_data(self._seed)
+        else:
+            _LOG.info(
+                "training goes on with the input function %s instead of %s: its data begin anew",
+                describe(input_fn),
+                describe(self._input_fn),
+            )
+        self._input = open_input(input_fn)
+        self._input_fn, self._savable = input_fn, None
+        self._begin()
+
+    def forget(self) -> None:
+        """Leaves the input, as if no call had been made."""
+        self._input_fn = self._input = None
+
+    def begin_anew(self, why: str) -> None:
+        """Makes another pass over the same input."""
+        _LOG.info("%s: the data of %s begin anew", why, describe(self._input_fn))
+        if not self._input.again:
+            self._input = open_input(self._input_fn)
+        self._begin()
+
+    def _begin(self) -> None:
+        self.iterator = iter(self._input.dataset)
+        self.ended = False
+
+    def probe(self) -> None:
+        """Finds out, once for an input, whether its position can be saved; says once if not."""
+        if self._savable is None:
+            self._savable = self._can_be_saved()
+        if not self._savable and not self._told:
+            self._told = True
+            _LOG.warning(
+                "the position in the data of %s cannot be saved (Python makes the batches): checkpoints are "
+                "written without it, and after a restart the data begin anew",
+                describe(self._input_fn),
+            )
+
+    def _can_be_saved(self) -> bool:
+        """Tries it; only TensorFlow knows whether all that an iterator is made of can be written."""
+        import tensorflow as tf
+
+        try:
+            self._serialize()
+        except (tf.errors.FailedPreconditionError, tf.errors.UnimplementedError):
+            return False
+        return True
+
+    def _serialize(self) -> Any:
+        import tensorflow as tf
+
+        # Unless the user says otherwise, a part with a state that would be lost makes it fail: going on would
+        # not be exact.
+        asked = self._input.dataset.options().experimental_external_state_policy
+        policy = asked or tf.data.experimental.ExternalStatePolicy.FAIL
+        with tf.device("cpu:0"):
+            return tf.raw_ops.SerializeIterator(
+                resource_handle=_resource(self.iterator), external_state_policy=policy.value
+            )
+
+    def serialized(self) -> Any:
+        """Returns the position as a tensor; None where it cannot be saved."""
+        return self._serialize() if self._savable else None
+
+    def restore(self, saved: SavedCheckpoint) -> None:
+        """Goes to the position of a checkpoint; begins anew, and says so, where that does not fit the input.
+
+        Raises:
+            CheckpointCorrupt: the position cannot be read.
+        """
+        import tensorflow as tf
+
+        if not (saved.has_iterator and self._savable):
+            _LOG.info("checkpoint %s: the data begin anew, their position was not saved", saved.path)
+            return
+        position = saved.position()
+        try:
+            tf.raw_ops.DeserializeIterator(resource_handle=_resource(self.iterator), serialized=position)
+        except (tf.errors.OpError, ValueError) as error:
+            _LOG.warning(
+                "the position in checkpoint %s does not fit the data of %s (%s): they begin anew",
+                saved.path,
+                describe(self._input_fn),
+                brief(error),
+            )
+            self._begin()
+
+    def nothing_given(self) -> InvalidInput:
+        """Returns the error for input without a single batch."""
+        return InvalidInput(
+            f"input function {describe(self._input_fn)} gave no batch; return data that is not empty"
+        )
+
+
+def _resource(iterator: Any) -> Any:
+    import tensorflow as tf
+
+    return tf.nest.flatten(iterator, expand_composites=True)[0]

@@ -1,0 +1,31 @@
+"""Seeds: what a run draws hangs on the seed of its config alone."""
+
+from __future__ import annotations
+
+import random
+import sys
+
+
+def seed_everything(seed: int | None) -> None:
+    """Seeds Python, NumPy, TensorFlow, and Keras where it is loaded; nothing for None."""
+    if seed is None:
+        return
+    keras = sys.modules.get("keras")
+    if keras is not None:
+        keras.utils.set_random_seed(seed)
+    else:
+        seed_data(seed)
+
+
+def seed_data(seed: int | None) -> None:
+    """Seeds what an input function may draw from, so that the order of the data hangs on the seed alone.
+
+    Keras's own generator stays: functions that are traced already may use it.
+    """
+    if seed is not None:
+        import numpy as np
+        import tensorflow as tf
+
+        random.seed(seed)
+        np.random.seed(seed)
+        tf.random.set_seed(seed)

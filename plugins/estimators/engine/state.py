@@ -1,0 +1,115 @@
+"""The live variables of a model in training, as flat lists, and whose checkpoint's values they hold."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from expcore_plugins.estimators.engine.trainable import (
+    EXTRA,
+    METRICS,
+    MODEL,
+    OPTIMIZER,
+    Named,
+    Trainable,
+    named,
+)
+
+if TYPE_CHECKING:
+    from expcore_plugins.estimators.engine.directory import Identity
+    from expcore_plugins.estimators.engine.saved import SavedCheckpoint
+    from expcore_plugins.estimators.engine.snapshot import Snapshot
+
+
+class LiveState:
+    """What training moves: the global step, and the model's, optimizers' and metrics' variables.
+
+    Args:
+        trainable: the model; its variables may come into being later.
+
+    Attributes:
+        holds: the checkpoint whose values the variables have; None once they moved on, or before any.
+        lent: whether somebody else's values are in the variables for the time of a context.
+        used: variables that traced training steps use.
+        snapshot: the values of the last save, while they are kept in memory.
+    """
+
+    def __init__(self, trainable: Trainable) -> None:
+        import tensorflow as tf
+
+        self.trainable = trainable
+        self.step = tf.Variable(0, dtype=tf.int64, trainable=False, name="global_step")
+        self.holds: Identity | None = None
+        self.lent = False
+        self.used: list[Any] = []
+        self.snapshot: Snapshot | None = None
+
+    def section(self, name: str) -> Sequence[Named]:
+        """Returns the variables of a section, in an order that every build of the model gives again."""
+        if name != EXTRA:
+            return self.trainable.section(name)
+        known = {id(n.variable) for other in (MODEL, OPTIMIZER, METRICS) for n in self.section(other)}
+        return [n for n in named(self.used) if id(n.variable) not in known]
+
+    def put(self, name: str, values: Sequence[Any]) -> None:
+        """Gives the variables of a section these values."""
+        for (_, variable), value in zip(self.section(name), values, strict=True):
+            variable.assign(value)
+
+    @contextmanager
+    def kept(self, names: Sequence[str]) -> Iterator[None]:
+        """Puts these sections' values back at the end, bit for bit.
+
+        Reading a variable shares its buffer and writing to it then makes a new one, so that nothing is
+        copied that is not changed.
+        """
+        before = [(n.variable, n.variable.read_value()) for name in names for n in self.section(name)]
+        holds, lent = self.holds, self.lent
+        try:
+            yield
+        finally:
+            for variable, value in before:
+                variable.assign(value)
+            self.holds, self.lent = holds, lent
+
+    @contextmanager
+    def holding(self, saved: SavedCheckpoint, *, whole: bool = False) -> Iterator[None]:
+        """Has a checkpoint's model in the variables for the time of the context, as one would use it.
+
+        Where the optimizer keeps averages of the weights, those are in the weights' place. Where the
+        variables have the checkpoint's values already, or they are still in memory from its save, nothing is
+        read; else everything is read and checked before the first variable is touched. All variables are as
+        before at the end.
+
+        Args:
+            saved: the checkpoint.
+            whole: the optimizer's variables have its values as well, where it has as many.
+
+        Raises:
+            CheckpointCorrupt: the checkpoint cannot be read.
+            ModelMismatch: it belongs to another model.
+        """
+        if self.lent and self.holds == saved.identity:
+            with self.kept((METRICS,)):  # inside of another such context
+                yield
+            return
+        averages = self.trainable.averages
+        if averages:
+            self.trainable.build(saved.about.get("build"))
+        with_optimizer = (whole or averages) and saved.fits(OPTIMIZER, self.section(OPTIMIZER))
+        names = (MODEL, OPTIMIZER) if with_optimizer else (MODEL,)
+        values: Mapping[str, Any] = {} if self.holds == saved.identity else self._values(saved, names)
+        with self.kept(sorted({*names, MODEL, METRICS})):
+            for name, arrays in values.items():
+                self.put(name, arrays)
+            if averages and with_optimizer:
+                self.trainable.use_averages()
+            self.holds, self.lent = saved.identity, True
+            yield
+
+    def _values(self, saved: SavedCheckpoint, names: Sequence[str]) -> Mapping[str, Any]:
+        snapshot = self.snapshot
+        if snapshot is not None and snapshot.identity == saved.identity:
+            return {name: snapshot.values[name] for name in names}
+        return {name: saved.values(name, self.section(name)) for name in names}

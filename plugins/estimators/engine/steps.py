@@ -1,0 +1,253 @@
+"""Builds the compiled loops: n steps of training or evaluation in one call, one trace for every n."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from functools import partial
+from typing import Any, NamedTuple
+
+from expcore.errors import ExpcoreError, InvalidInput, NotCompiled
+from expcore_plugins.estimators.engine.trainable import Trainable
+
+
+class Made(NamedTuple):
+    """What a call of a loop gives.
+
+    Attributes:
+        done: steps made.
+        more: False once the input has ended; True may still mean that nothing is left.
+        logs: gives what the last step returned, as Python floats by name.
+    """
+
+    done: int
+    more: bool
+    logs: Callable[[], dict[str, float]]
+
+
+Loop = Callable[[Any, int], Made]
+
+
+class StepBuilder:
+    """Makes the loops of a model, one for each structure of the input, and keeps them.
+
+    Args:
+        model: the model.
+        step: the variable of the global step, which training counts up.
+        window: the training metrics begin anew before each step whose global step is a multiple of this;
+            0: never.
+        used: gets the variables that traced training steps use.
+    """
+
+    def __init__(self, model: Trainable, step: Any, window: int, used: list[Any]) -> None:
+        self._model, self._step, self._window, self._used = model, step, window, used
+        self._loops: dict[tuple[str, str], Any] = {}
+
+    def train(self, spec: Any) -> Loop:
+        """Returns the training loop for input of this structure."""
+        return self._kept("train", spec, lambda: self._loop(self._model.train_step, spec, training=True))
+
+    def test(self, spec: Any) -> Loop:
+        """Returns the evaluation loop for input of this structure.
+
+        Raises:
+            NotCompiled: the model has no loss to evaluate.
+        """
+        return self._kept("test", spec, lambda: self._loop(self._model.test_step, spec, training=False))
+
+    def predict(self, spec: Any) -> Callable[[Any], Any]:
+        """Returns the function that gives the predictions for a batch of this structure."""
+        return self._kept("predict", spec, lambda: self._predict(spec))
+
+    def _kept(self, kind: str, spec: Any, make: Callable[[], Any]) -> Any:
+        key = (kind, repr(spec))
+        if key not in self._loops:
+            with explained(self._model, spec):
+                self._loops[key] = make()
+        return self._loops[key]
+
+    def _traced(self, function: Callable[[Any], Any], spec: Any) -> Any:
+        """The step as one function; it is traced here, which also makes what variables are missing."""
+        import tensorflow as tf
+
+        compiled = tf.function(function, jit_compile=self._model.jit_compile or None, autograph=False)
+        return compiled.get_concrete_function(spec)
+
+    def _predict(self, spec: Any) -> Callable[[Any], Any]:
+        model = self._model
+        return model.predict_step if model.run_eagerly else self._traced(model.predict_step, spec)
+
+    def _loop(self, function: Callable[[Any], Any], spec: Any, *, training: bool) -> Loop:
+        import tensorflow as tf
+
+        before = partial(self._begin_window, self._window) if training and self._window else None
+        counter = self._step if training else None
+        if self._model.run_eagerly:
+            return partial(_run_eagerly, function, before, counter)
+        step = self._traced(function, spec)
+        if training:
+            self._used.extend(step.variables)
+        fused = tf.function(_fused(step, spec, before, counter), autograph=False)
+        # One trace serves every n and every iterator. Made here, it is not counted as a retracing by
+        # TensorFlow, which would warn of the fifth estimator in a process.
+        loop = fused.get_concrete_function(tf.data.IteratorSpec(spec), tf.TensorSpec((), tf.int64))
+        return partial(_run_fused, loop, [name for name, _ in _named(step.structured_outputs)])
+
+    def _begin_window(self, window: int) -> None:
+        import tensorflow as tf
+
+        def reset() -> None:
+            self._model.reset_metrics()
+
+        tf.cond(tf.equal(self._step % window, 0), lambda: _nothing(reset), lambda: _nothing(None))
+
+
+def _nothing(function: Callable[[], None] | None) -> Any:
+    """Runs a function for its effect, as a branch of a condition."""
+    import tensorflow as tf
+
+    if function is not None:
+        function()
+    return tf.constant(0)
+
+
+def _fused(step: Any, spec: Any, before: Callable[[], None] | None, counter: Any) -> Callable[..., Any]:
+    """At most n steps over an iterator, as a graph.
+
+    The next batch is taken at the end of a step, only if it will be used: one condition a step is enough,
+    the position in the input is exact, and input that ends makes no step too many.
+    """
+    import tensorflow as tf
+
+    outputs = [t for _, t in _named(step.structured_outputs)]
+    shapes_kept = [t.shape for t in outputs]
+
+    def loop(iterator: Any, n: Any) -> Any:
+        def going_on(_: Any, batch: Any, *__: Any) -> Any:
+            return batch.has_value()
+
+        def body(done: Any, batch: Any, *_: Any) -> Any:
+            if before is not None:
+                before()
+            logs = [t for _, t in _named(step(batch.get_value()))]
+            if counter is not None:
+                counter.assign_add(1)
+            done += 1
+            following = tf.cond(
+                done < n, iterator.get_next_as_optional, lambda: tf.experimental.Optional.empty(spec)
+            )
+            return done, following, *logs
+
+        start = [tf.zeros([d or 0 for d in t.shape], t.dtype) for t in outputs]
+        # A call of no step takes no batch: it measures what a call costs.
+        first = tf.cond(n > 0, iterator.get_next_as_optional, lambda: tf.experimental.Optional.empty(spec))
+        optional = tf.OptionalSpec(spec)
+        done, _, *logs = tf.while_loop(
+            going_on,
+            body,
+            (tf.constant(0, tf.int64), first, *start),
+            shape_invariants=(tf.TensorShape(()), optional, *shapes_kept),
+        )
+        return done, logs
+
+    return loop
+
+
+def _run_fused(loop: Any, names: list[str], iterator: Any, n: int) -> Made:
+    import tensorflow as tf
+
+    done, logs = loop(iterator, tf.constant(n, tf.int64))
+    made = int(done)
+    return Made(made, made == n, lambda: floats(zip(names, logs, strict=True)))
+
+
+def _run_eagerly(
+    function: Callable[[Any], Any], before: Callable[[], None] | None, counter: Any, iterator: Any, n: int
+) -> Made:
+    """The same for a model compiled with ``run_eagerly=True``, which is asked for to look into a step."""
+    logs: Any = None
+    done = 0
+    while done < n:
+        batch = iterator.get_next_as_optional()
+        if not batch.has_value():
+            break
+        if before is not None:
+            before()
+        logs = function(batch.get_value())
+        done += 1
+        if counter is not None:
+            counter.assign_add(1)
+    return Made(done, done == n, lambda: floats(_named(logs)))
+
+
+def _named(logs: Any, name: str = "loss") -> Iterator[tuple[str, Any]]:
+    """The values that a step returned, by name: as Keras does it, the innermost key of a mapping counts."""
+    if isinstance(logs, Mapping):
+        for key, value in logs.items():
+            yield from _named(value, str(key))
+    elif isinstance(logs, (tuple, list)):
+        for i, value in enumerate(logs):
+            yield from _named(value, f"{name}_{i}")
+    elif logs is not None:
+        yield name, logs
+
+
+def floats(logs: Iterable[tuple[str, Any]]) -> dict[str, float]:
+    """Returns numbers as Python floats; those of an array as ``name_0``, ``name_1`` and so on."""
+    import numpy as np
+
+    found = {}
+    for name, value in logs:
+        array = np.asarray(value)
+        if array.size == 1:
+            found[name] = float(array.item())
+        else:
+            found |= {f"{name}_{i}": float(v) for i, v in enumerate(array.ravel())}
+    return found
+
+
+@contextmanager
+def explained(model: Trainable, spec: Any) -> Iterator[None]:
+    """Says in one line what does not fit where a step cannot be built."""
+    import tensorflow as tf
+
+    try:
+        yield
+    except ExpcoreError:
+        raise
+    except (ValueError, tf.errors.InvalidArgumentError) as error:
+        cause = _first_line(error)
+        if "No loss to compute" in cause:
+            raise NotCompiled(
+                f"model {model.name!r} has no loss to compute; give model.compile() a loss=, or override "
+                "train_step() and test_step()"
+            ) from error
+        raise InvalidInput(
+            f"input {shapes(spec)} does not fit model {model.name!r}: {cause}; change what the input "
+            "function returns, or the model"
+        ) from error
+    except Exception as error:  # an error in the user's code stays what it is
+        error.add_note(f"raised while the steps of model {model.name!r} were built for {shapes(spec)}")
+        raise
+
+
+def _first_line(error: BaseException) -> str:
+    """The line that tells: Keras puts the place of the call on the first one and the reason on the next."""
+    text = re.sub(r"\x1b\[[0-9;]*m", "", str(error))
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    if len(lines) > 1 and lines[0].startswith("Exception encountered when calling"):
+        lines = lines[1:]
+    return (lines[0] if lines else type(error).__name__)[:300].rstrip(".:")
+
+
+def shapes(spec: Any) -> str:
+    """Returns types and shapes of a structure of specs, for people."""
+    if isinstance(spec, Mapping):
+        return "{" + ", ".join(f"{k!r}: {shapes(v)}" for k, v in spec.items()) + "}"
+    if isinstance(spec, (tuple, list)):
+        return "(" + ", ".join(map(shapes, spec)) + ")"
+    shape, dtype = getattr(spec, "shape", None), getattr(spec, "dtype", None)
+    if shape is None or dtype is None:
+        return type(spec).__name__
+    return f"{dtype.name}{list(shape) if shape.rank is not None else '[...]'}"

@@ -1,0 +1,129 @@
+"""A compiled Keras model in the engine's hands."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from expcore.errors import InvalidInput
+from expcore_plugins.estimators.engine.trainable import MODEL, OPTIMIZER, Named, named
+
+
+class KerasTrainable:
+    """Steps, variables and metrics of a compiled ``keras.Model`` (``engine.trainable.Trainable``).
+
+    Args:
+        model: the model.
+        class_weight: weight of each class in the training loss; None: all weigh the same.
+    """
+
+    def __init__(self, model: Any, class_weight: Mapping[int, float] | None = None) -> None:
+        self.native, self.name = model, model.name
+        self._class_weight = class_weight
+
+    @property
+    def jit_compile(self) -> bool:
+        """As given to ``compile``."""
+        return bool(self.native.jit_compile)
+
+    @property
+    def run_eagerly(self) -> bool:
+        """As given to ``compile``."""
+        return bool(self.native.run_eagerly)
+
+    def train_step(self, batch: Any) -> Any:
+        """The model's ``train_step``."""
+        if self._class_weight is not None:
+            batch = _weighted(batch, self._class_weight)
+        return self.native.train_step(batch)
+
+    def test_step(self, batch: Any) -> Any:
+        """The model's ``test_step``."""
+        return self.native.test_step(batch)
+
+    def predict_step(self, batch: Any) -> Any:
+        """The model's ``predict_step``."""
+        return self.native.predict_step(batch)
+
+    def reset_metrics(self) -> None:
+        """Begins the metrics anew."""
+        self.native.reset_metrics()
+
+    def section(self, name: str) -> Sequence[Named]:
+        """The model's variables with seed generators' states, its optimizers', or its metrics'."""
+        model = self.native
+        if name == MODEL:
+            return named(model.variables)
+        if name == OPTIMIZER:
+            return named(v for optimizer in optimizers(model) for v in optimizer.variables)
+        return named(v for metric in model.metrics for v in metric.variables)
+
+    def build(self, config: Any) -> None:
+        """Makes the variables of model and optimizer where data would make them."""
+        model = self.native
+        if not model.built and config:
+            model.build_from_config(config)
+        optimizer = getattr(model, "optimizer", None)
+        if model.variables and optimizer is not None and not optimizer.built:
+            optimizer.build(model.trainable_variables)
+
+    def build_config(self) -> Any:
+        """How to build the model without data; None where that cannot be said in JSON."""
+        try:
+            return json.loads(json.dumps(self.native.get_build_config()))
+        except (TypeError, ValueError):
+            return None
+
+    @property
+    def averages(self) -> bool:
+        """Whether an optimizer was made with ``use_ema=True``."""
+        return any(_uses_averages(optimizer) for optimizer in optimizers(self.native))
+
+    def use_averages(self) -> None:
+        """Does what ``fit`` does at its end: writes the averages over the trainable weights."""
+        optimizer = self.native.optimizer
+        if optimizer is not None and _uses_averages(optimizer):
+            optimizer.finalize_variable_values(self.native.trainable_weights)
+
+
+def _uses_averages(optimizer: Any) -> bool:
+    inner = getattr(optimizer, "inner_optimizer", None)  # of a LossScaleOptimizer
+    return bool(getattr(optimizer, "use_ema", False)) or (inner is not None and _uses_averages(inner))
+
+
+def optimizers(model: Any) -> list[Any]:
+    """Returns the model's optimizer, then those that are attributes of a model with several, by name."""
+    import keras
+
+    found = [model.optimizer] if getattr(model, "optimizer", None) is not None else []
+    for _, value in sorted(vars(model).items()):
+        if isinstance(value, keras.optimizers.Optimizer) and all(value is not other for other in found):
+            found.append(value)
+    return found
+
+
+def _weighted(batch: Any, weights: Mapping[int, float]) -> Any:
+    """A batch with the weight of each example's class as its sample weight, as ``fit`` does it."""
+    import keras
+    import tensorflow as tf
+
+    x, y, given = keras.utils.unpack_x_y_sample_weight(batch)
+    if given is not None:
+        raise InvalidInput(
+            "class_weight: the batches have sample weights of their own; give one of them, or multiply the "
+            "class weights into the sample weights"
+        )
+    if not tf.is_tensor(y):
+        raise InvalidInput(
+            f"class_weight: the labels are {type(y).__name__}; class weights need a single tensor of labels, "
+            "give sample weights instead"
+        )
+    if y.shape.rank is not None and y.shape.rank >= 2:
+        one_hot = y.shape[-1] is not None and y.shape[-1] > 1
+        classes = tf.argmax(y, -1, tf.int32) if one_hot else tf.cast(tf.round(tf.squeeze(y, -1)), tf.int32)
+    else:
+        classes = tf.cast(tf.round(tf.cast(y, tf.float32)), tf.int32)
+    last = max(weights)
+    table = tf.constant([float(weights.get(i, 1.0)) for i in range(last + 1)] + [1.0])
+    return x, y, tf.gather(table, tf.where((classes < 0) | (classes > last), last + 1, classes))

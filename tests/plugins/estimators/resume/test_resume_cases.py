@@ -1,0 +1,55 @@
+"""A run that is stopped and goes on in a new process equals one in one go, bit for bit: kind by kind."""
+
+from __future__ import annotations
+
+import pytest
+
+pytestmark = pytest.mark.tf
+
+INPUTS = [
+    "shuffle",
+    "shuffle_once",
+    "shuffle_repeated",
+    "map_parallel",
+    "random_numbers",
+    "interleave",
+    "files",
+    "repeat",
+    "padded",
+    "buckets",
+    "prefetch",
+    "cache",
+    "mixture",
+    "passes",
+]
+MODELS = [
+    "dropout",
+    "random_flip",
+    "batch_norm",
+    "adam",
+    "averages",
+    "half",
+    "accumulation",
+    "generator_in_layer",
+    "generator_in_model",
+    "seeds_in_list",
+    "plain_variable",
+    "metrics",
+]
+
+
+@pytest.mark.parametrize("case", [*INPUTS, *MODELS])
+def test_a_resumed_run_equals_a_straight_one(runs, draw, differences, tmp_path, case):
+    straight = runs.straight(case)
+    step = draw()
+    halted = runs.run(case, tmp_path, until=[step])
+    assert halted["step"] == step
+    resumed = runs.run(case, tmp_path)
+    assert resumed["step"] == 200
+    assert differences(runs.result(straight), resumed) == []
+
+
+def test_training_metrics_go_on_inside_of_their_window(runs, draw, differences, tmp_path):
+    straight = runs.straight("window")  # windows of 90 steps: the last one begins at 180
+    runs.run("window", tmp_path, until=[draw(first=181, last=199)])
+    assert differences(runs.result(straight), runs.run("window", tmp_path)) == []
