@@ -69,7 +69,7 @@ def evaluation(case: Case, folder: str) -> Any:
 
 
 def indexed(case: Case, folder: str) -> Any:
-    """Returns the same training data by shuffled row numbers, so that the position in it is small."""
+    """Returns the same examples by row numbers that a function of a counter shuffles: the counter is the position."""
     import numpy as np
     import tensorflow as tf
 
@@ -77,14 +77,16 @@ def indexed(case: Case, folder: str) -> Any:
     kind = "int32" if case.model == "embedding" else "float32"
     table = tf.constant(np.fromfile(_train_path(case, folder), kind).reshape(-1, width))
     split = _splitter(case)
-    return (
-        tf.data.Dataset.range(EXAMPLES)
-        .shuffle(EXAMPLES, seed=1)
-        .repeat()
-        .batch(case.batch, drop_remainder=True)
-        .prefetch(2)  # of row numbers: what is read ahead is saved as well
-        .map(lambda rows: split(tf.gather(table, rows)))
-    )
+
+    def batch(counts: Any) -> Any:
+        passes = counts // EXAMPLES
+        seeds = tf.stack([passes, tf.ones_like(passes), tf.ones_like(passes)], axis=1)
+        rows = tf.random.experimental.index_shuffle(counts % EXAMPLES, seeds, EXAMPLES - 1)
+        return split(tf.gather(table, rows))
+
+    # Read ahead are counts, not batches: what is read ahead is saved as well.
+    counts = tf.data.Dataset.range(2**60).batch(case.batch, drop_remainder=True)
+    return counts.prefetch(2).map(batch)
 
 
 def _records(case: Case, path: str) -> Any:

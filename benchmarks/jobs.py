@@ -38,7 +38,7 @@ def interleaved(bench: Bench, case: Case) -> Measurement:
     """Cycles of 100 steps, an evaluation of 10 batches, and a checkpoint."""
 
     def units(peer: str) -> int:
-        return bench.size.slow_cycles if peer == "tf.estimator" else bench.size.cycles
+        return bench.size.slow_cycles if peer.startswith("tf.estimator") else bench.size.cycles
 
     return take_turns(bench, case, "cycle", fixed(units))
 

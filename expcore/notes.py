@@ -44,9 +44,8 @@ def alone(path: Path) -> Iterator[None]:
         try:
             yield
         finally:
-            if (
-                locked
-            ):  # closing would not do where a process was forked meanwhile, which has the file as well
+            # Closing would not do: a process that was forked meanwhile has the file as well.
+            if locked:
                 fcntl.flock(file, fcntl.LOCK_UN)
     finally:
         os.close(file)

@@ -124,6 +124,28 @@ class Interleaved:
         return (ends[-1] - ends[0]) * units / (len(ends) - 1)
 
 
+class InterleavedByCalls:
+    """Cycles by ``train`` and ``evaluate``, as the Experiment of 2017 made them; each call builds its graph."""
+
+    def __init__(self, case: Case, place: Place) -> None:
+        self._estimator = make(case, place.own, save_checkpoints_secs=600, keep_checkpoint_max=KEPT)
+        self._train = lambda: data.training(case, place.data)
+        self._evaluate = lambda: data.evaluation(case, place.data)
+
+    def first(self) -> float:
+        """Makes one cycle."""
+        self.round(1)
+        return time.time()
+
+    def round(self, units: int) -> float:
+        """Makes so many cycles."""
+        start = time.perf_counter()
+        for _ in range(units):
+            self._estimator.train(self._train, steps=CYCLE)
+            self._estimator.evaluate(self._evaluate, steps=data.EVAL_BATCHES)
+        return time.perf_counter() - start
+
+
 class Export:
     """Writes SavedModels of the latest checkpoint by ``export_saved_model``."""
 
@@ -154,5 +176,6 @@ class Export:
 SESSIONS: Sessions = {
     ("steady", "tf.estimator"): Steady,
     ("interleaved", "tf.estimator"): Interleaved,
+    ("interleaved", "tf.estimator, by calls"): InterleavedByCalls,
     ("export", "tf.estimator"): Export,
 }

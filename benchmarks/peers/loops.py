@@ -150,7 +150,7 @@ class Restore:
         self._model = models.compiled(case)
         self._model.optimizer.build(self._model.trainable_variables)
         self._checkpoint = tf.train.Checkpoint(model=self._model, optimizer=self._model.optimizer)
-        self._paths = [self._checkpoint.write(f"{place.own}/{name}") for name in "ab"]
+        self._paths = [self._checkpoint.save(f"{place.own}/{name}") for name in "ab"]
 
     def first(self) -> float:
         """Restores once."""

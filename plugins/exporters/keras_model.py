@@ -19,13 +19,16 @@ _UNFIT = re.compile(r"\W", re.ASCII)
 
 
 @contextmanager
-def restored_model(estimator: Any, checkpoint_path: str | None, subject: str) -> Iterator[Any]:
+def restored_model(
+    estimator: Any, checkpoint_path: str | None, subject: str, *, modules: bool = False
+) -> Iterator[Any]:
     """Gives an estimator's Keras model with a checkpoint's weights, while the context lasts.
 
     Args:
         estimator: one with ``restored(checkpoint_path)``; its errors go through.
         checkpoint_path: the checkpoint; None: the latest.
         subject: who asks, for the message.
+        modules: a ``tf.Module`` is taken as well.
 
     Raises:
         InvalidType: the estimator has no ``restored``, or its model is not a ``keras.Model``.
@@ -39,6 +42,9 @@ def restored_model(estimator: Any, checkpoint_path: str | None, subject: str) ->
     import keras
 
     with estimator.restored(checkpoint_path) as model:
+        if modules and is_module(model):
+            yield model
+            return
         if not isinstance(model, keras.Model):
             raise InvalidType(
                 f"{subject}: the model of {describe(type(estimator))} is a {describe(type(model))}; "
@@ -47,6 +53,14 @@ def restored_model(estimator: Any, checkpoint_path: str | None, subject: str) ->
         if not model.built:
             model(_inputs(model, subject))  # from its build config it has variables, but is not marked so
         yield model
+
+
+def is_module(model: Any) -> bool:
+    """Whether it is a ``tf.Module`` and no Keras model."""
+    import keras
+    import tensorflow as tf
+
+    return isinstance(model, tf.Module) and not isinstance(model, keras.Model)
 
 
 @contextmanager

@@ -15,6 +15,7 @@ from expcore_plugins.exporters.keras_model import (
     check_input_names,
     clean,
     disk_errors,
+    is_module,
     restored_model,
     signature_of,
 )
@@ -30,6 +31,9 @@ class SavedModel:
     Its signature ``serving_default`` takes the model's inputs by name: ``input_names``, else the keys of a
     model that takes a mapping, else the names given to ``keras.Input``, else "inputs". Inputs of a
     subclassed model have the shapes of its first call, with any batch size.
+
+    Of a ``tf.Module`` its methods with ``tf.function(input_signature=...)`` are the signatures, by their
+    names; ``serve``, or else the first one, is ``serving_default`` too.
 
     An estimator without ``restored`` but with ``export_saved_model`` (the kind of TF 2.15) writes by itself.
 
@@ -77,8 +81,11 @@ class SavedModel:
             InvalidArgument: the inputs cannot be named, or ``feature_spec`` lacks one of them.
         """
         if callable(getattr(estimator, "restored", None)):
-            with restored_model(estimator, checkpoint_path, _SUBJECT) as model:
-                self._write_model(model, directory)
+            with restored_model(estimator, checkpoint_path, _SUBJECT, modules=True) as model:
+                if is_module(model):
+                    self._write_module(model, directory)
+                else:
+                    self._write_model(model, directory)
         elif callable(getattr(estimator, "export_saved_model", None)):
             self._write_by_estimator(estimator, directory, checkpoint_path)
         else:
@@ -86,6 +93,29 @@ class SavedModel:
                 f"{_SUBJECT}: {describe(type(estimator))} has neither restored(checkpoint_path) nor "
                 "export_saved_model(); use an estimator that has one, or another format"
             )
+
+    def _write_module(self, module: Any, directory: str) -> None:
+        import tensorflow as tf
+
+        if self._feature_spec is not None or self._input_names is not None:
+            raise InvalidArgument(
+                f"{_SUBJECT}: feature_spec and input_names are for Keras models; the signatures of a "
+                "tf.Module are its methods with tf.function(input_signature=...)"
+            )
+        functions = {
+            name: function
+            for name in dir(type(module))
+            if isinstance(function := getattr(module, name, None), tf.types.experimental.PolymorphicFunction)
+            and function.input_signature is not None
+        }
+        if not functions:
+            raise InvalidArgument(
+                f"{_SUBJECT}: the module {describe(type(module))} has no method with "
+                "tf.function(input_signature=...); decorate the one that is to be served"
+            )
+        default = functions.get("serve") or next(iter(functions.values()))
+        with disk_errors(directory):
+            tf.saved_model.save(module, directory, {"serving_default": default, **functions})
 
     def _write_model(self, model: Any, directory: str) -> None:
         import keras

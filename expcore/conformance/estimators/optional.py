@@ -41,7 +41,9 @@ def _weights(case: EstimatorCase, model: Any) -> Any:
     try:
         return pickle.dumps(model)
     except Exception:
-        case.skip(f"a {type(model).__name__} has no get_weights(), variables or state_dict(), and cannot be pickled")
+        case.skip(
+            f"a {type(model).__name__} has no get_weights(), variables or state_dict(), and cannot be pickled"
+        )
 
 
 def _restored(case: EstimatorCase, estimator: Any, path: str | None = None) -> Any:

@@ -186,10 +186,10 @@ def _source(path: str) -> Mapping[str, Any]:
 def _from_archive(path: str) -> Mapping[str, Any]:
     import keras
 
+    if not os.path.isfile(path):
+        raise InvalidArgument(f"warm_start: there is no file {path!r}; give another path")
     try:
         model = keras.saving.load_model(path, compile=False, safe_mode=True)
-    except FileNotFoundError as error:
-        raise InvalidArgument(f"warm_start: there is no file {path!r}; give another path") from error
     except Exception as error:  # whatever a damaged or strange archive raises: Keras names no classes
         raise CheckpointCorrupt(f"warm_start: {path!r} cannot be loaded ({one_line(error)[:300]})") from error
     return {v.path: v.numpy() for v in model.variables}

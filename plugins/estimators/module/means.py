@@ -59,8 +59,11 @@ class Means:
                 tensor = tf.convert_to_tensor(value)
             except (TypeError, ValueError):
                 tensor = None
-            if tensor is None or tensor.shape.rank not in (0, None) or not isinstance(name, str):
-                what = describe_type(type(value)) if tensor is None else f"shape {tensor.shape}"
+            number = tensor is not None and (
+                tensor.dtype.is_floating or tensor.dtype.is_integer or tensor.dtype.is_bool
+            )
+            if not number or tensor.shape.rank not in (0, None) or not isinstance(name, str):
+                what = f"{tensor.dtype.name}{list(tensor.shape)}" if number else describe_type(type(value))
                 raise InvalidType(
                     f"{self._kind}: it returned {name!r} of {what}; return a mapping of names to scalars, or "
                     "one scalar, the loss"

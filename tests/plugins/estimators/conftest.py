@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from collections.abc import Callable, Mapping
 from itertools import count
@@ -94,6 +95,7 @@ class LikeFit:
         other: Callable[[], Any] | None = None,
         eval_data: Callable[[], Any] | None = None,
         evaluate: bool = True,
+        fit_data: Callable[[], Any] | None = None,
         instance: bool = False,
         warm: bool = True,
         rtol: float = 1e-5,
@@ -109,6 +111,7 @@ class LikeFit:
             other: makes the model for the estimator, for proving that differences are seen.
             eval_data: data to evaluate; None: the same.
             evaluate: whether to evaluate.
+            fit_data: the same data for ``fit``, where it is not to read it in the same way.
             instance: give the estimator a model, not a function.
             warm: make the variables of optimizer and metrics beforehand; else the first trace makes them.
             rtol: relative noise.
@@ -118,7 +121,7 @@ class LikeFit:
         held_out = (eval_data or data) if evaluate else None
         first = data if warm else None
         reference = seeded(make, first)
-        theirs = by_fit(reference, data, steps, held_out, options)
+        theirs = by_fit(reference, fit_data or data, steps, held_out, options)
         source = seeded(other or make, first) if instance else lambda: seeded(other or make, first)
         estimator = self.estimator(source, **options)
         ours = by_estimator(estimator, data, steps, held_out)
@@ -217,8 +220,17 @@ def by_estimator(estimator, data, steps, held_out):
     return Side(trained, moved, watcher.metric_states, watcher.metrics, evaluated)
 
 
+@pytest.fixture(scope="module")
+def collected():
+    """Makes it quick to collect the garbage of a test: what was there before is not looked at."""
+    gc.collect()
+    gc.freeze()
+    yield gc.collect
+    gc.unfreeze()
+
+
 @pytest.fixture
-def like_fit(tmp_path):
+def like_fit(tmp_path, collected):
     """Compares a KerasEstimator with ``fit``; bit for bit for test_keras_like_fit_exactly.py."""
     import keras
     import tensorflow as tf
@@ -229,3 +241,6 @@ def like_fit(tmp_path):
     policy = keras.config.dtype_policy()
     yield LikeFit(tmp_path, exact)
     keras.config.set_dtype_policy(policy)
+    # An iterator of tf.data that is freed when it is old waits for its autotuning thread, which sleeps longer
+    # and longer: some seconds each, wherever the collector happens to run.
+    collected()

@@ -34,7 +34,6 @@ TESTS = {
     ],
     "layers": [
         "test_noise_and_dropout",
-        "test_augmented_images_and_convolutions",
         "test_stateful_recurrence",
     ],
     "steps": ["test_two_networks_with_an_optimizer_each"],

@@ -8,6 +8,7 @@ it comes, the number of the run and its exit code are printed.
 
 from __future__ import annotations
 
+import gc
 import json
 import logging
 import os
@@ -125,6 +126,7 @@ def _by_schedule(job, case, estimator, hooks, until):
 
 def serve():
     """Forks a process for each line; returns its description in the child, and None at the end."""
+    gc.freeze()  # else each child copies what it only looks at
     waiting, running, is_open = [], {}, True
     lines = os.fdopen(0, "rb", buffering=0)
     while is_open or waiting or running:

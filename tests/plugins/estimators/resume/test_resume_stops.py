@@ -6,11 +6,12 @@ import pytest
 
 pytestmark = pytest.mark.tf
 
-BESIDE = pytest.mark.parametrize("beside", [False, True], ids=["at once", "beside"])
 
-
-@BESIDE
-@pytest.mark.parametrize("by", ["hook", "sigkill"])
+@pytest.mark.parametrize(
+    ("by", "beside"),
+    [("hook", False), ("sigkill", False), ("sigkill", True)],
+    ids=["hook", "sigkill", "sigkill, saved beside"],
+)
 def test_a_run_that_was_stopped_goes_on(runs, draw, differences, tmp_path, by, beside):
     straight, step = runs.straight("dropout"), draw(last=180)
     stopped = {"stop": {"by": by, "at": step}, "save_every": 7, "beside": beside}
@@ -20,17 +21,7 @@ def test_a_run_that_was_stopped_goes_on(runs, draw, differences, tmp_path, by, b
     assert differences(runs.result(straight), resumed) == []
 
 
-@BESIDE
-def test_a_run_that_sigterm_ended_goes_on(runs, draw, differences, tmp_path, beside):
-    straight, step = runs.straight("dropout"), draw(last=180)
-    ways = {"schedule": "train", "save_every": 7, "beside": beside}
-    halted = runs.run("dropout", tmp_path, stop={"by": "sigterm", "at": step}, **ways)
-    assert halted["reason"] == "signal"
-    assert step <= halted["step"] < 200
-    assert differences(runs.result(straight), runs.run("dropout", tmp_path, **ways)) == []
-
-
-@BESIDE
+@pytest.mark.parametrize("beside", [False, True], ids=["saved at once", "saved beside"])
 def test_three_stops_in_one_pass_over_the_data(runs, draw, differences, tmp_path, beside):
     straight = runs.straight("dropout")
     for step in draw(3, first=63, last=74):  # a pass has 12.5 batches: the sixth begins within step 63
