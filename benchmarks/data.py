@@ -69,7 +69,7 @@ def evaluation(case: Case, folder: str) -> Any:
 
 
 def indexed(case: Case, folder: str) -> Any:
-    """Returns the same examples by row numbers that a function of a counter shuffles: the counter is the position."""
+    """Returns the same examples by row numbers shuffled by a function of a counter, which is the position."""
     import numpy as np
     import tensorflow as tf
 

@@ -125,7 +125,7 @@ class Interleaved:
 
 
 class InterleavedByCalls:
-    """Cycles by ``train`` and ``evaluate``, as the Experiment of 2017 made them; each call builds its graph."""
+    """Cycles by ``train`` and ``evaluate``, as the Experiment of 2017 made them; each builds its graph."""
 
     def __init__(self, case: Case, place: Place) -> None:
         self._estimator = make(case, place.own, save_checkpoints_secs=600, keep_checkpoint_max=KEPT)

@@ -45,9 +45,7 @@ def said(caplog, hooks, engine=None, until=300):
 
 def test_a_hook_that_wants_every_step_is_named_once_with_what_it_costs(caplog):
     (line,) = said(caplog, [Every(1)])
-    assert line.startswith(
-        "hook Every limits the loop: it stops training every 1 step(s), and a stop costs 5 ms"
-    )
+    assert "Every limits the loop: it stops training every 1 step(s), and a stop costs 5 ms" in line
     assert "33% of the time" in line
 
 
@@ -69,7 +67,8 @@ def test_a_rhythm_that_costs_little_is_not_mentioned(caplog, n):
 
 def test_the_one_that_cuts_the_calls_is_named_not_the_one_that_is_due_with_it_now_and_then(caplog):
     (line,) = said(caplog, [EveryOther(10), Every(1)], until=150)
-    assert "Every limits" in line and "EveryOther" not in line
+    assert "Every limits" in line
+    assert "EveryOther" not in line
 
 
 def test_idle_calls_make_no_step(caplog):
