@@ -11,7 +11,6 @@ from numbers import Integral, Real
 from typing import Any
 
 from expcore.errors import ClusterError, InvalidArgument, InvalidType, UnknownOption, listing, nearest
-from expcore.metrics import check_mode
 from expcore.tf_config import ClusterTask, is_loopback, parse_tf_config, shown
 
 __all__ = [
@@ -231,11 +230,13 @@ def _flag(name: str, value: Any) -> bool:
 def _text(name: str, value: Any) -> str | None:
     if value is None or (isinstance(value, str) and value):
         return value
-    raise InvalidArgument(f"RunConfig: {name} is {value!r}; it must be the name of a metric, or None")
+    raise InvalidArgument(f"RunConfig: {name}={value!r}; it must be the name of a metric, or None")
 
 
 def _mode(name: str, value: Any) -> str | None:
-    return None if value is None else check_mode(value, f"RunConfig: {name}")
+    if value in (None, "min", "max"):
+        return value
+    raise InvalidArgument(f"RunConfig: {name}={value!r}; it must be 'min', 'max' or None")
 
 
 _RULES: dict[str, Any] = {
