@@ -80,7 +80,7 @@ def indexed(case: Case, folder: str) -> Any:
 
     def batch(counts: Any) -> Any:
         passes = counts // EXAMPLES
-        seeds = tf.stack([passes, tf.ones_like(passes), tf.ones_like(passes)], axis=1)
+        seeds = tf.stack([passes, tf.ones_like(passes)], axis=1)
         rows = tf.random.experimental.index_shuffle(counts % EXAMPLES, seeds, EXAMPLES - 1)
         return split(tf.gather(table, rows))
 

@@ -45,6 +45,24 @@ def fused(step: Callable[[Any], Any], jit: bool) -> Any:
     return loop
 
 
+def reading_ahead(step: Callable[[Any], Any], jit: bool) -> Any:
+    """Many steps in one call, each beside the reading of the batch that comes next."""
+    import tensorflow as tf
+
+    compiled = tf.function(step, jit_compile=jit or None)
+
+    @tf.function
+    def loop(iterator: Any, n: Any) -> None:
+        batch = next(iterator)
+        for _ in tf.range(n - 1):  # so that no batch is taken that is not used
+            following = next(iterator)
+            compiled(batch)
+            batch = following
+        compiled(batch)
+
+    return loop
+
+
 def unfused(step: Callable[[Any], Any], jit: bool) -> Any:
     """One step in a call; the batch is taken inside of it, which is faster than outside."""
     import tensorflow as tf
@@ -67,7 +85,7 @@ class Steady:
 
     Args:
         metrics: whether the step is Keras's ``train_step``, which keeps the training metrics, or a bare one.
-        build: ``fused`` or ``unfused``.
+        build: ``fused``, ``reading_ahead`` or ``unfused``.
     """
 
     def __init__(self, case: Case, place: Place, *, metrics: bool, build: Callable[..., Any]) -> None:
@@ -108,8 +126,8 @@ class Interleaved:
         self._model.optimizer.build(self._model.trainable_variables)
         self._iterator = iter(source(case, place.data))
         self._evaluation = data.evaluation(case, place.data)
-        self._train = fused(self._model.train_step, case.jit)
-        self._test = fused(self._model.test_step, case.jit)
+        self._train = reading_ahead(self._model.train_step, case.jit)
+        self._test = reading_ahead(self._model.test_step, case.jit)
         self._step = tf.Variable(0, dtype=tf.int64)
         parts = {"model": self._model, "optimizer": self._model.optimizer, "step": self._step}
         if position:
@@ -198,6 +216,7 @@ def _tensorflow_export(model: Any, path: str) -> None:
 
 SESSIONS: Sessions = {
     ("steady", "loop, fused, metrics"): partial(Steady, metrics=True, build=fused),
+    ("steady", "loop, fused, metrics, reading ahead"): partial(Steady, metrics=True, build=reading_ahead),
     ("steady", "loop, fused, bare"): partial(Steady, metrics=False, build=fused),
     ("steady", "loop, unfused, metrics"): partial(Steady, metrics=True, build=unfused),
     ("steady", "loop, unfused, bare"): partial(Steady, metrics=False, build=unfused),

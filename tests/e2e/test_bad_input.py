@@ -64,7 +64,7 @@ def function_of_a_model_not_compiled(output_dir):
 
 
 def no_model(output_dir):
-    return more(output_dir, model="a model")
+    return more(output_dir, model=3)
 
 
 def another_model(output_dir):
@@ -175,7 +175,7 @@ CASES = {
     # name: (function or file, options, environment, exit code, what the line says)
     "not_compiled": ("", (), {}, 64, ("is not compiled", "compile(")),
     "function_of_a_model_not_compiled": ("", (), {}, 64, ("is not compiled", "compile(")),
-    "no_model": ("", (), {}, 64, ("model", "str", "keras.Model")),
+    "no_model": ("", (), {}, 64, ("model", "int", "keras.Model")),
     "another_model": ("", (), {}, 64, ("ckpt-12", "[1, 1]", "[1, 2]", "model_dir")),
     "input_is_none": ("", (), {}, 64, ("input function", "nothing (None)", "tf.data.Dataset")),
     "eval_input_is_none": ("", ("--schedule", "evaluate"), {}, 64, ("input function", "nothing (None)")),

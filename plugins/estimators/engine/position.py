@@ -52,6 +52,7 @@ class Position:
         self._input: Any = None
         self._savable: bool | None = None  # not known yet
         self._told = False
+        self._why = ""  # the position cannot be saved
         self.iterator: Any = None
         self.ended = False
         _OPEN.add(self)
@@ -105,9 +106,10 @@ class Position:
         if not self._savable and not self._told:
             self._told = True
             _LOG.warning(
-                "the position in the data of %s cannot be saved (Python makes the batches): checkpoints are "
-                "written without it, and after a restart the data begin anew",
+                "the position in the data of %s cannot be saved (%s): checkpoints are written without it, and "
+                "after a restart the data begin anew",
                 describe(self._input_fn),
+                self._why,
             )
 
     def _can_be_saved(self) -> bool:
@@ -116,20 +118,30 @@ class Position:
 
         try:
             self._serialize()
-        except (tf.errors.FailedPreconditionError, tf.errors.UnimplementedError):
+            # Parts that are made when they are first read are not in the iterator yet, but in the graph.
+            tf.raw_ops.DatasetToGraphV2(
+                input_dataset=self._input.dataset._variant_tensor, external_state_policy=self._policy()
+            )
+        except (tf.errors.FailedPreconditionError, tf.errors.UnimplementedError) as error:
+            python = "PyFunc" in str(error)
+            self._why = "Python makes the batches" if python else f"TensorFlow: {brief(error)}"
             return False
         return True
 
-    def _serialize(self) -> Any:
+    def _policy(self) -> int:
         import tensorflow as tf
 
         # Unless the user says otherwise, a part with a state that would be lost makes it fail: going on would
         # not be exact.
         asked = self._input.dataset.options().experimental_external_state_policy
-        policy = asked or tf.data.experimental.ExternalStatePolicy.FAIL
+        return int((asked or tf.data.experimental.ExternalStatePolicy.FAIL).value)
+
+    def _serialize(self) -> Any:
+        import tensorflow as tf
+
         with tf.device("cpu:0"):
             return tf.raw_ops.SerializeIterator(
-                resource_handle=_resource(self.iterator), external_state_policy=policy.value
+                resource_handle=_resource(self.iterator), external_state_policy=self._policy()
             )
 
     def serialized(self) -> Any:

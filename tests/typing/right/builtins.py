@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from expcore import typed
 from expcore_plugins.estimators.keras import KerasEstimator
+from expcore_plugins.estimators.module import ModuleEstimator
 from expcore_plugins.exporters.best import Best
 from expcore_plugins.exporters.final import Final
 from expcore_plugins.exporters.keras_archive import KerasArchive
@@ -31,6 +32,7 @@ from expcore_plugins.schedules.train import train
 from expcore_plugins.schedules.train_and_evaluate import train_and_evaluate
 
 typed.estimator(KerasEstimator)
+typed.estimator(ModuleEstimator)
 
 typed.exporter(Best)
 typed.exporter(Final)

@@ -27,7 +27,6 @@ class Case(NamedTuple):
 
 
 INPUTS = (
-    "plain",
     "shuffle",
     "shuffle_once",
     "shuffle_repeated",
@@ -40,8 +39,6 @@ INPUTS = (
     "cache",
     "mixture",
     "passes",
-    "arrays",
-    "generated",
 )
 MODELS = (
     "dropout",
@@ -53,8 +50,11 @@ MODELS = (
     "accumulation",
     "generator_in_layer",
     "generator_in_model",
+    "generator_compiled",
     "seeds_in_list",
+    "hidden_seeds",
     "plain_variable",
+    "run_eagerly",
     "metrics",
 )
 

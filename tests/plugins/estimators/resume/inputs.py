@@ -149,21 +149,3 @@ def _shaped(x, y):
 def passes():
     """Data that end: they begin anew, in another order, when training is asked to go on."""
     return rows().shuffle(20).batch(BATCH)
-
-
-def arrays():
-    """The same, without an order of their own."""
-    return X, Y
-
-
-def generated():
-    """Batches by Python, whose position cannot be saved."""
-
-    def batches():
-        i = 0
-        while True:
-            at = [(i + k) % ROWS for k in range(BATCH)]
-            yield X[at], Y[at]
-            i += BATCH
-
-    return batches()

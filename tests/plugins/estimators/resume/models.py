@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import keras
 import tensorflow as tf
 from inputs import FEATURES
@@ -71,6 +73,22 @@ class ModelGenerator(Recorder):
     def train_step(self, data):
         x, y = data
         return super().train_step((x + 0.1 * self.generator.normal([FEATURES]), y))
+
+
+class HiddenNoise(layers.Layer):
+    """Noise by Keras's own generator, for want of a seed, and by one that Keras does not find."""
+
+    def __init__(self, **options):
+        super().__init__(**options)
+        self.hidden = SimpleNamespace(generator=keras.random.SeedGenerator(5))
+
+    def call(self, x, training=False):
+        if not training:
+            return x
+        noise = keras.random.normal((FEATURES,)) + keras.random.normal(
+            (FEATURES,), seed=self.hidden.generator
+        )
+        return x + 0.1 * noise
 
 
 class Switch(layers.Layer):
@@ -151,8 +169,21 @@ def generator_in_model():
     return dense(kind=ModelGenerator)
 
 
+def generator_compiled():
+    return dense(GeneratorNoise(), jit_compile=True)
+
+
+def run_eagerly():
+    """The steps in Python, with states that Keras does not list."""
+    return dense(GeneratorNoise(), Switch(), run_eagerly=True)
+
+
 def seeds_in_list():
     return dense(ListNoise())
+
+
+def hidden_seeds():
+    return dense(HiddenNoise())
 
 
 def plain_variable():
