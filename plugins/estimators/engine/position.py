@@ -106,8 +106,8 @@ class Position:
         if not self._savable and not self._told:
             self._told = True
             _LOG.warning(
-                "the position in the data of %s cannot be saved (%s): checkpoints are written without it, and "
-                "after a restart the data begin anew",
+                "the position in the data of %s cannot be saved (%s): checkpoints are written without it, "
+                "and after a restart the data begin anew",
                 describe(self._input_fn),
                 self._why,
             )

@@ -181,7 +181,8 @@ def check_named(story, data):
 def test_python_data_are_named_before_the_first_step_and_begin_anew_after_a_restart(tmp_path, data):
     first = trained(tmp_path, data)
     check_named(first, data)
-    assert first.last != 3
+    if data is not by_generator_behind:  # whose generator ends at 3 as well
+        assert first.last != 3
     second = trained(tmp_path, data, steps=3)
     assert second.last == 3
     assert second.story[0] == "told"
