@@ -234,7 +234,7 @@ def _text(name: str, value: Any) -> str | None:
 
 
 def _mode(name: str, value: Any) -> str | None:
-    if value in (None, "min", "max"):
+    if value is None or (isinstance(value, str) and value in ("min", "max")):
         return value
     raise InvalidArgument(f"RunConfig: {name}={value!r}; it must be 'min', 'max' or None")
 
