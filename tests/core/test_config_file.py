@@ -147,9 +147,11 @@ def test_merges_of_merges_are_refused_quickly_or_come_to_nothing(tmp_path):
     lines += [f"a{n}: &a{n} {{<<: [*a{n - 1}, *a{n - 1}]}}" for n in range(1, 40)]
     path = written(tmp_path, "\n".join(lines))
     try:
-        assert read_file(path)["a39"] == {"x": 1, "y": 2}  # a PyYAML that merges each mapping once
+        told, read = "", read_file(path)  # a PyYAML that merges each mapping once
     except ConfigError as error:
-        assert "a mapping has more than 1000 keys" in str(error)
+        told, read = str(error), {"a39": {"x": 1, "y": 2}}
+    assert "a mapping has more than 1000 keys" in told or not told
+    assert read["a39"] == {"x": 1, "y": 2}
 
 
 def test_too_many_aliases_are_refused(tmp_path):
