@@ -31,10 +31,9 @@ class KerasEstimator(EngineEstimator):
     ``config.log_step_count_steps`` (None: since training began), however calls are cut.
 
     A checkpoint holds the global step, all variables of the model (with the states of seed generators), of
-    its optimizers and metrics, the position in the input, and the states of hooks. It does not hold what
-    has no state to save: raw ``tf.random`` operations without a generator, ``keras.random`` functions
-    called without a seed (Keras gives no public way to their generator), the position of input made by
-    Python code, lookup tables.
+    its optimizers and metrics, the position in the input, the states of hooks, and what else a compiled
+    training step was seen to use. It does not hold what has no state to save: raw ``tf.random`` operations
+    without a generator, the position of input made by Python code, lookup tables.
 
     ``optimizer.use_ema``: evaluations, predictions, exports and ``restored()`` use the averages, which is
     what ``fit`` leaves in the weights at its end. Training goes on from the weights themselves; a checkpoint
