@@ -19,6 +19,7 @@ from benchmarks.page import page
 from benchmarks.size import FULL, QUICK
 
 RESULTS = ROOT / "benchmarks" / "results.json"
+EVERY_MODEL = (*MODELS, "wide")
 PAGE = ROOT / "docs" / "performance.md"
 
 
@@ -26,14 +27,16 @@ def arguments() -> argparse.Namespace:
     """Reads the command line."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("--jobs", default=",".join(JOBS), help="which, by comma; all: %(default)s")
-    parser.add_argument("--models", default=",".join((*MODELS, "wide")), help="which; all: %(default)s")
-    parser.add_argument("--batches", default=",".join(map(str, BATCHES)), help="of steady; all: %(default)s")
+    parser.add_argument("--models", help=f"which, of {','.join(EVERY_MODEL)}; all, or mlp if quick")
+    parser.add_argument("--batches", help=f"of steady, of {','.join(map(str, BATCHES))}; all, or 32 if quick")
     parser.add_argument("--rounds", type=int, help="turns of each peer")
     parser.add_argument("--quick", action="store_true", help="a few minutes, to see that all works")
     parser.add_argument("--results", type=Path, default=RESULTS, help="where the samples are: %(default)s")
     parser.add_argument("--output", type=Path, default=PAGE, help="where the page is: %(default)s")
     parser.add_argument("--page", action="store_true", help="measure nothing, make the page again")
     given = parser.parse_args()
+    given.models = given.models or ("mlp" if given.quick else ",".join(EVERY_MODEL))
+    given.batches = given.batches or ("32" if given.quick else ",".join(map(str, BATCHES)))
     unknown = set(given.jobs.split(",")) - set(JOBS)
     if unknown:
         parser.error(f"there are no jobs {sorted(unknown)}; there are {', '.join(JOBS)}")

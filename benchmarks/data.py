@@ -79,9 +79,8 @@ def indexed(case: Case, folder: str) -> Any:
     split = _splitter(case)
 
     def batch(counts: Any) -> Any:
-        passes = counts // EXAMPLES
-        seeds = tf.stack([passes, tf.ones_like(passes)], axis=1)
-        rows = tf.random.experimental.index_shuffle(counts % EXAMPLES, seeds, EXAMPLES - 1)
+        seed = tf.stack([counts[0] // EXAMPLES, 1])  # a pass is a whole number of batches
+        rows = tf.random.experimental.index_shuffle(counts % EXAMPLES, seed, EXAMPLES - 1)
         return split(tf.gather(table, rows))
 
     # Read ahead are counts, not batches: what is read ahead is saved as well.

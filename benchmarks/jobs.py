@@ -117,7 +117,7 @@ def spent(bench: Bench, case: Case) -> Measurement:
     """Where the time of the interleaved job goes."""
     found = Measurement(case, "part")
     _write_data(bench, case)
-    for _ in range(bench.size.rounds):
+    for _ in range(bench.size.profiles):
         for name, beside in (("expcore", "at-once"), ("expcore, saving beside", "beside")):
             words = (json.dumps(case.as_json()), beside, str(bench.size.cycles), str(bench.data))
             parts = remote.run(bench.environments["main"], "spent", *words, bench.place(), log=bench.log)

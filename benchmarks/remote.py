@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,14 @@ from benchmarks.environments import Environment
 
 class WorkerError(Exception):
     """What went wrong in a worker; the text is its traceback."""
+
+    @property
+    def reason(self) -> str:
+        """The line of the traceback that says what it was; notes may follow it."""
+        lines = [
+            line.strip() for line in str(self).splitlines() if re.match(r"\s*[\w.]+(Error|Exception):", line)
+        ]
+        return lines[-1] if lines else str(self)
 
 
 class Remote:

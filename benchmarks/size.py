@@ -17,6 +17,7 @@ class Size:
         starts: new processes of each peer.
         saves: checkpoints that an evaluator follows.
         follows: turns of that.
+        profiles: of the job that says where the time goes.
         short_cycles: of the job that watches the memory.
         calls: whose overhead is measured, in a round.
     """
@@ -28,6 +29,7 @@ class Size:
     starts: int = 5
     saves: int = 10
     follows: int = 2
+    profiles: int = 2
     short_cycles: int = 5000
     calls: int = 1000
 
@@ -45,6 +47,7 @@ QUICK = Size(
     starts=1,
     saves=4,
     follows=1,
+    profiles=1,
     short_cycles=200,
     calls=100,
 )

@@ -59,7 +59,7 @@ def _start(bench: Bench, remote: Remote, found: Measurement, ready: dict[str, Ro
         try:
             remote.ask("start", case=given, peer=peer, folder=str(bench.data), own=bench.place())
         except WorkerError as error:
-            found.left_out[peer] = str(error).strip().splitlines()[-1]
+            found.left_out[peer] = error.reason
             bench.say(f"{peer}: {error}")
         else:
             ready[peer] = partial(_round, remote, peer)

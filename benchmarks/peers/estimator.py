@@ -155,9 +155,12 @@ class Export:
         self._estimator = make(case, place.own)
         self._input_fn = lambda: data.training(case, place.data)
         self._folder = place.own
-        self._receiver = tf.estimator.export.build_raw_serving_input_receiver_fn(
-            {"x": tf.TensorSpec((None, *data.SHAPES[case.model]), tf.float32)}, default_batch_size=None
-        )
+
+        def receiver() -> Any:
+            x = tf.compat.v1.placeholder(tf.float32, (None, *data.SHAPES[case.model]), "x")
+            return tf.estimator.export.ServingInputReceiver({"x": x}, {"x": x})
+
+        self._receiver = receiver
 
     def first(self) -> float:
         """Trains, so that there is a checkpoint, and exports once."""
