@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
+from statistics import median
 from typing import Any
 
 from expcore.calling import describe
@@ -12,15 +13,16 @@ from expcore.types import Clock
 
 _LOG = logging.getLogger(__name__)
 
-_WATCHED_CALLS = 20  # that one hook cuts short before it is said: the first ones are no measure
+_WATCHED_STOPS = 20  # that a hook wanted before anything is said of it: the first ones are no measure
 _TOLERATED = 0.05  # part of the time that a hook's stops may cost without a word
 
 
 class Brake:
-    """Says once of a hook that it makes calls so short that training is slowed down, and by how much.
+    """Says once of a hook that its stops are so many that training is slowed down, and by how much.
 
-    What a stop costs is the time of a call without any step, measured when it matters, and the hook's own
-    time. Hooks whose stops cost less than a twentieth of the time are not mentioned.
+    A hook is judged as if it were alone: by the steps between the stops that it wanted, by what a stop
+    costs, which is the time of a call without any step and the hook's own time, and by what the steps
+    themselves take. Hooks whose stops cost less than a twentieth of the time are not mentioned.
 
     Args:
         hooks: in their order.
@@ -31,21 +33,19 @@ class Brake:
     def __init__(self, hooks: Sequence[Any], idle: Callable[[], None] | None, clock: Clock) -> None:
         self._hooks, self._idle, self._clock = hooks, idle, clock
         self._idle_secs: float | None = None
-        self._calls = [0] * len(hooks)
-        self._steps = [0] * len(hooks)
-        self._secs = [0.0] * len(hooks)  # of the calls that the hook cut short
-        self._own = [0.0] * len(hooks)  # of the hook's after_steps at these stops
-        self._told = [False] * len(hooks)
+        self._calls, self._steps, self._secs = 0, 0, 0.0
+        self._stops = [0] * len(hooks)  # that each hook wanted
+        self._own = [0.0] * len(hooks)  # seconds of its after_steps
+        self._watched = set(range(len(hooks)))
 
     def called(self, plan: Plan, step: int, done: int, secs: float) -> None:
-        """Notes a call that has come to ``step``; the first hook that wanted to stop there cut it."""
-        if done == plan.steps:
-            for i, wanted in enumerate(plan.wanted):
-                if wanted is not None and wanted <= step and not self._told[i]:
-                    self._calls[i] += 1
-                    self._steps[i] += done
-                    self._secs[i] += secs
-                    return
+        """Notes a call of some steps, at least one, that has come to a global step."""
+        self._calls += 1
+        self._steps += done
+        self._secs += secs
+        for i, wanted in enumerate(plan.wanted):
+            if wanted is not None and wanted <= step:
+                self._stops[i] += 1
 
     def stopped(self, i: int, secs: float) -> None:
         """Notes the time of a hook at a stop."""
@@ -53,22 +53,22 @@ class Brake:
 
     def tell(self) -> None:
         """Says what there is to say."""
-        for i, calls in enumerate(self._calls):
-            if calls >= _WATCHED_CALLS and not self._told[i]:
-                self._told[i] = True
-                self._say(i)
+        for i in [i for i in self._watched if self._stops[i] >= _WATCHED_STOPS]:
+            self._watched.remove(i)
+            self._say(i)
 
     def _say(self, i: int) -> None:
-        calls, steps = self._calls[i], self._steps[i]
-        own = self._own[i] / calls
+        every = self._steps / self._stops[i]
+        own = self._own[i] / self._stops[i]
         stop = self._cost_of_a_call() + own
-        whole = self._secs[i] / calls + own
+        step = max(0.0, self._secs - self._calls * self._cost_of_a_call()) / self._steps
+        whole = every * step + stop
         if whole > 0 and stop / whole >= _TOLERATED:
             _LOG.warning(
                 "hook %s limits the loop: it stops training every %.3g step(s), and a stop costs %.3g ms "
                 "(%.3g ms in the hook itself), %d%% of the time; a longer rhythm makes training faster",
                 describe(self._hooks[i]),
-                steps / calls,
+                every,
                 1000 * stop,
                 1000 * own,
                 round(100 * stop / whole),
@@ -76,12 +76,10 @@ class Brake:
 
     def _cost_of_a_call(self) -> float:
         if self._idle_secs is None:
-            self._idle_secs = 0.0
-            if self._idle is not None:
-                taken = []
-                for _ in range(5):
-                    start = self._clock.monotonic()
-                    self._idle()
-                    taken.append(self._clock.monotonic() - start)
-                self._idle_secs = sorted(taken)[2]
+            self._idle_secs = median(self._timed(self._idle) for _ in range(5)) if self._idle else 0.0
         return self._idle_secs
+
+    def _timed(self, call: Callable[[], None]) -> float:
+        start = self._clock.monotonic()
+        call()
+        return self._clock.monotonic() - start

@@ -65,10 +65,22 @@ def test_a_rhythm_that_costs_little_is_not_mentioned(caplog, n):
     assert said(caplog, [Every(n)], until=100 * n) == []
 
 
-def test_the_one_that_cuts_the_calls_is_named_not_the_one_that_is_due_with_it_now_and_then(caplog):
-    (line,) = said(caplog, [EveryOther(10), Every(1)], until=150)
+@pytest.mark.parametrize("turned", [False, True])
+def test_the_one_that_cuts_the_calls_is_named_not_the_one_that_is_due_with_it_now_and_then(caplog, turned):
+    hooks = [EveryOther(10), Every(1)]
+    (line,) = said(caplog, hooks[::-1] if turned else hooks, until=1000)
     assert "Every limits" in line
     assert "EveryOther" not in line
+
+
+def test_each_of_two_that_want_every_step_is_named(caplog):
+    lines = said(caplog, [Every(1), EveryOther(1)])
+    assert ["EveryOther" in line for line in lines] == [False, True]
+
+
+def test_a_longer_rhythm_is_judged_by_its_own_stops_also_beside_a_short_one(caplog):
+    lines = said(caplog, [Every(1), EveryOther(10, secs=0.1)], until=1000)
+    assert "stops training every 10 step(s), and a stop costs 105 ms (100 ms in the hook itself)" in lines[1]
 
 
 def test_idle_calls_make_no_step(caplog):

@@ -142,16 +142,22 @@ def test_aliases_that_multiply_are_refused_quickly(tmp_path):
     assert f"more than {MAX_VALUES} values" in problem(written(tmp_path, "\n".join(lines)))
 
 
-def test_merges_of_merges_are_refused_quickly_or_come_to_nothing(tmp_path):
+def test_merges_of_merges_do_not_multiply(tmp_path):
     lines = ["a0: &a0 {x: 1, y: 2}"]
     lines += [f"a{n}: &a{n} {{<<: [*a{n - 1}, *a{n - 1}]}}" for n in range(1, 40)]
-    path = written(tmp_path, "\n".join(lines))
     try:
-        told, read = "", read_file(path)  # a PyYAML that merges each mapping once
+        outcome = read_file(written(tmp_path, "\n".join(lines)))["a39"]
     except ConfigError as error:
-        told, read = str(error), {"a39": {"x": 1, "y": 2}}
-    assert "a mapping has more than 1000 keys" in told or not told
-    assert read["a39"] == {"x": 1, "y": 2}
+        outcome = str(error)
+    # PyYAML 6.0.4 drops what is merged twice; before, a mapping of 2 ** 40 keys has to be refused in time.
+    assert outcome == {"x": 1, "y": 2} or "a mapping has more than 1000 keys" in outcome
+
+
+def test_merges_may_not_come_to_more_than_1000_keys(tmp_path):
+    parts = [", ".join(f"k{n}: 1" for n in range(start, start + 501)) for start in (0, 501)]
+    lines = [f"a: &a {{{parts[0]}}}", f"b: &b {{{parts[1]}}}", "c: {<<: [*a, *b]}"]
+    assert "a mapping has more than 1000 keys" in problem(written(tmp_path, "\n".join(lines)))
+    assert len(read_file(written(tmp_path, "\n".join(lines[:2])))["a"]) == 501
 
 
 def test_too_many_aliases_are_refused(tmp_path):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 
 from expcore.errors import listing
 from expcore.metrics import direction
@@ -27,10 +28,15 @@ class BestCheckpoint:
         self._mode = direction(metric, mode) if metric is not None else "min"
         self._told = False
 
-    def paths(self, history: History | None) -> list[str]:
-        """Returns the path of the best checkpoint; empty where there is none yet."""
+    def paths(self, history_of: Callable[[], History | None]) -> list[str]:
+        """Returns the path of the best checkpoint; empty where there is none yet.
+
+        Args:
+            history_of: returns the log; None where there is none. Asked only if a metric is looked for.
+        """
         if self._metric is None:
             return []
+        history = history_of()
         if history is None:
             self._tell("there is no log, since the estimator is trained outside of an experiment")
             return []

@@ -190,7 +190,7 @@ class EngineEstimator(ABC):
             ),
             clock=self._clock,
         )
-        engine.keep = lambda: self._best.paths(loop.history)
+        engine.keep = lambda: self._best.paths(lambda: loop.history)
         loop.run()
         return self
 
