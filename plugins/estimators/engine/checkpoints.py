@@ -12,6 +12,7 @@ from typing import Any
 from expcore.errors import CannotWrite, InvalidType, one_line
 from expcore_plugins.estimators.engine.directory import PREFIX, identity, temporary
 from expcore_plugins.estimators.engine.messages import brief
+from expcore_plugins.estimators.engine.position import Position
 from expcore_plugins.estimators.engine.retention import Retention
 from expcore_plugins.estimators.engine.saved import ABOUT_KEY, FORMAT, POSITION_KEY, STEP_KEY, key_of
 from expcore_plugins.estimators.engine.snapshot import Snapshot, values_of
@@ -31,21 +32,24 @@ class CheckpointWriter:
         self._model_dir, self._state, self._retention = model_dir, state, retention
         self._threads: ThreadPoolExecutor | None = None
 
-    def take(self, step: int, position: Any, hook_states: Mapping[str, Any]) -> Snapshot:
+    def take(self, step: int, position: Position, hook_states: Mapping[str, Any]) -> Snapshot:
         """Returns a snapshot of the state.
 
         Args:
             step: the global step.
-            position: the serialized position in the input; None where it cannot be saved.
+            position: where training stands in the input.
             hook_states: the hooks' states by name; JSON.
 
         Raises:
             InvalidType: a hook's state is not JSON.
         """
         values, paths = values_of(self._state)
-        return Snapshot(step, values, paths, position, self._description(paths, hook_states))
+        about = self._description(paths, position.number, hook_states)
+        return Snapshot(step, values, position.serialized(), about)
 
-    def _description(self, paths: Mapping[str, list[str]], hook_states: Mapping[str, Any]) -> str:
+    def _description(
+        self, paths: Mapping[str, list[str]], passes: int, hook_states: Mapping[str, Any]
+    ) -> str:
         for name, state in hook_states.items():
             try:
                 json.dumps(state)
@@ -58,6 +62,7 @@ class CheckpointWriter:
             {
                 "format": FORMAT,
                 "variables": paths,
+                "passes": passes,
                 "build": self._state.trainable.build_config(),
                 "hooks": dict(hook_states),
             }

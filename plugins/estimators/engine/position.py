@@ -13,7 +13,7 @@ from expcore.errors import InvalidInput
 from expcore_plugins.estimators.engine.inputs import open_input
 from expcore_plugins.estimators.engine.messages import brief
 from expcore_plugins.estimators.engine.saved import SavedCheckpoint
-from expcore_plugins.estimators.engine.seeds import seed_data
+from expcore_plugins.estimators.engine.seeds import seed_data, seed_of_pass
 
 _LOG = logging.getLogger(__name__)
 
@@ -44,6 +44,7 @@ class Position:
     Attributes:
         iterator: the ``tf.data.Iterator``.
         ended: whether it gave its last batch.
+        number: of the pass over the data, from 0.
     """
 
     def __init__(self, seed: int | None) -> None:
@@ -55,6 +56,7 @@ class Position:
         self._why = ""  # the position cannot be saved
         self.iterator: Any = None
         self.ended = False
+        self.number = 0
         _OPEN.add(self)
 
     @property
@@ -72,17 +74,14 @@ class Position:
             if self.ended:
                 self.begin_anew("the input had ended")
             return
-        if self._input_fn is None:
-            seed_data(self._seed)
-        else:
+        if self._input_fn is not None:
             _LOG.info(
                 "training goes on with the input function %s instead of %s: its data begin anew",
                 describe(input_fn),
                 describe(self._input_fn),
             )
-        self._input = open_input(input_fn)
-        self._input_fn, self._savable = input_fn, None
-        self._begin()
+        self._input_fn, self._input, self._savable = input_fn, None, None
+        self._open_pass(0)
 
     def forget(self) -> None:
         """Leaves the input, as if no call had been made."""
@@ -91,7 +90,17 @@ class Position:
     def begin_anew(self, why: str) -> None:
         """Makes another pass over the same input."""
         _LOG.info("%s: the data of %s begin anew", why, describe(self._input_fn))
-        if not self._input.again:
+        self._open_pass(self.number + 1)
+
+    def _open_pass(self, number: int) -> None:
+        """Begins a pass, whose order hangs on the seed and its number alone.
+
+        TensorFlow does not save how a shuffle whose pass has ended would go on. So where there is a seed, the
+        input function is asked for each pass.
+        """
+        self.number = number
+        if self._input is None or self._seed is not None or not self._input.again:
+            seed_data(seed_of_pass(self._seed, number))
             self._input = open_input(self._input_fn)
         self._begin()
 
@@ -156,6 +165,8 @@ class Position:
         """
         import tensorflow as tf
 
+        if saved.passes != self.number:
+            self._open_pass(saved.passes)
         if not (saved.has_iterator and self._savable):
             _LOG.info("checkpoint %s: the data begin anew, their position was not saved", saved.path)
             return

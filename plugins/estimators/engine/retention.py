@@ -48,16 +48,17 @@ class Retention:
             self._look()
         self._times.pop(path, None)
         self._times[path] = os.stat(path + ".index").st_mtime
-        try:
-            with self._pins.hold() as pinned:
-                gone = self._surplus(pinned | {os.path.basename(p) for p in keep})
-                # First the file, then the files: nobody is to be sent to what is being deleted.
+        with self._pins.hold() as pinned:
+            gone = self._surplus(pinned | {os.path.basename(p) for p in keep})
+            # First the file, then the files: nobody is to be sent to what is being deleted.
+            try:
                 write_state_file(self._model_dir, self._times, self._preserved_at or 0.0)
-                for old in gone:
-                    _delete(old)
-        except BaseException:
-            self._times = {}  # what is there has to be looked at again: nothing is forgotten, nothing counted
-            raise
+            except BaseException:
+                self._times = {}  # to be looked at again
+                _delete(path)  # a save that failed leaves nothing that nobody would ever delete
+                raise
+            for old in gone:
+                _delete(old)
 
     def _look(self) -> None:
         """Begins with what is there, as a former process left it."""

@@ -78,6 +78,11 @@ class SavedCheckpoint:
             return dict(json.loads(self._reader.get_tensor(ABOUT_KEY)))
 
     @property
+    def passes(self) -> int:
+        """How many passes over the input had ended."""
+        return int(self.about.get("passes", 0))
+
+    @property
     def has_iterator(self) -> bool:
         """Whether the position in the input is in it."""
         return POSITION_KEY in self._shapes

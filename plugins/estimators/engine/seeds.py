@@ -17,6 +17,15 @@ def seed_everything(seed: int | None) -> None:
         seed_data(seed)
 
 
+def seed_of_pass(seed: int | None, number: int) -> int | None:
+    """Returns the seed of a pass over the data: of the first one the seed itself; None for None."""
+    if seed is None or number == 0:
+        return seed
+    import numpy as np
+
+    return int(np.random.SeedSequence([seed, number]).generate_state(1)[0])
+
+
 def seed_data(seed: int | None) -> None:
     """Seeds what an input function may draw from, so that the order of the data hangs on the seed alone.
 

@@ -23,7 +23,6 @@ class Snapshot:
     Attributes:
         step: the global step.
         values: the variables' values by section, in the order of the section.
-        paths: the variables' paths, likewise.
         position: the serialized position in the input; None where it is not saved.
         about: what else is written, as JSON text.
         identity: of the checkpoint once it is written.
@@ -31,7 +30,6 @@ class Snapshot:
 
     step: int
     values: Mapping[str, list[Any]]
-    paths: Mapping[str, list[str]]
     position: Any
     about: str
     identity: Identity | None = None

@@ -31,7 +31,7 @@ class LiveState:
     Attributes:
         holds: the checkpoint whose values the variables have; None once they moved on, or before any.
         lent: whether somebody else's values are in the variables for the time of a context.
-        used: variables that traced training steps use.
+        used: variables that training steps use, as far as is known.
         snapshot: the values of the last save, while they are kept in memory.
     """
 

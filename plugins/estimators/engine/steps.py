@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -9,7 +10,10 @@ from functools import partial
 from typing import Any, NamedTuple
 
 from expcore.errors import ExpcoreError, InvalidInput, NotCompiled
+from expcore_plugins.estimators.engine.parts import parts
 from expcore_plugins.estimators.engine.trainable import Trainable
+
+_LOG = logging.getLogger(__name__)
 
 
 class Made(NamedTuple):
@@ -37,7 +41,8 @@ class StepBuilder:
         step: the variable of the global step, which training counts up.
         window: the training metrics begin anew before each step whose global step is a multiple of this;
             0: never.
-        used: gets the variables that traced training steps use.
+        used: gets the variables that training steps use: those of traced ones, or else all that are in the
+            attributes of the model.
     """
 
     def __init__(self, model: Trainable, step: Any, window: int, used: list[Any]) -> None:
@@ -84,15 +89,30 @@ class StepBuilder:
         before = partial(self._begin_window, self._window) if training and self._window else None
         counter = self._step if training else None
         if self._model.run_eagerly:
+            if training:
+                self._look(spec)
             return partial(_run_eagerly, function, before, counter)
         step = self._traced(function, spec)
         if training:
-            self._used.extend(step.variables)
+            self._used.extend(_used_by(step))
         fused = tf.function(_fused(step, spec, before, counter), autograph=False)
         # One trace serves every n and every iterator. Made here, it is not counted as a retracing by
         # TensorFlow, which would warn of the fifth estimator in a process.
         loop = fused.get_concrete_function(tf.data.IteratorSpec(spec), tf.TensorSpec((), tf.int64))
         return partial(_run_fused, loop, [name for name, _ in _named(step.structured_outputs)])
+
+    def _look(self, spec: Any) -> None:
+        """Makes and finds the variables of a step that will run in Python, as tracing it would."""
+        try:
+            self._model.prepare(spec)
+        except Exception as error:  # a model of its own kind may train all the same
+            _LOG.warning(
+                "model %r runs eagerly, and cannot be tried before (%s): variables that its first step makes "
+                "begin anew after a restart",
+                self._model.name,
+                _first_line(error),
+            )
+        self._used.extend(n.variable for part in parts(self._model.native) for n in part.variables)
 
     def _begin_window(self, window: int) -> None:
         import tensorflow as tf
@@ -101,6 +121,15 @@ class StepBuilder:
             self._model.reset_metrics()
 
         tf.cond(tf.equal(self._step % window, 0), lambda: _nothing(reset), lambda: _nothing(None))
+
+
+def _used_by(step: Any) -> list[Any]:
+    """The variables that a traced step uses, in the order of their first use.
+
+    TensorFlow gives them in the order of their addresses, which is another in each process.
+    """
+    places = {id(tensor): i for i, tensor in enumerate(step.captured_inputs)}
+    return sorted(step.variables, key=lambda v: places[id(v.handle)])
 
 
 def _nothing(function: Callable[[], None] | None) -> Any:

@@ -53,6 +53,13 @@ class Trainable(Protocol):
         traced step. What a traced training step uses and none of them has is saved besides (``EXTRA``).
         """
 
+    def prepare(self, spec: Any) -> None:
+        """Makes the variables that the first step would make, for steps that are not traced.
+
+        Args:
+            spec: the structure of a batch.
+        """
+
     def build(self, config: Any) -> None:
         """Makes the variables of a model that has seen no data yet, from what ``build_config`` gave."""
 

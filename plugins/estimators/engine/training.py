@@ -82,6 +82,7 @@ class TrainingEngine:
         self._made = 0
         if not self.restored:
             self._restore()
+            self._loop = self._steps.train(self._position.spec)  # of the pass that was restored
             self.restored = True
 
     def _restore(self) -> None:
@@ -173,7 +174,7 @@ class TrainingEngine:
             CannotWrite: it cannot be written.
             InvalidType: a hook's state is not JSON.
         """
-        snapshot = self._writer.take(self.step, self._position.serialized(), hook_states)
+        snapshot = self._writer.take(self.step, self._position, hook_states)
         self._hook_states = dict(hook_states)
         keep = list(self.keep())
         if self._beside:

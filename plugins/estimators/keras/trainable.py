@@ -59,6 +59,19 @@ class KerasTrainable:
             return named(v for optimizer in optimizers(model) for v in optimizer.variables)
         return named(v for metric in model.metrics for v in metric.variables)
 
+    def prepare(self, spec: Any) -> None:
+        """Looks at a batch of zeros in inference, which makes layers and metrics; builds the optimizer."""
+        import keras
+        import tensorflow as tf
+
+        model = self.native
+        x, y, weights = keras.utils.unpack_x_y_sample_weight(tf.nest.map_structure(_zeros, spec))
+        predicted = model(x, training=False)
+        if y is not None:
+            model.compute_metrics(x, y, predicted, weights)
+            model.reset_metrics()
+        self.build(None)
+
     def build(self, config: Any) -> None:
         """Makes the variables of model and optimizer where data would make them."""
         model = self.native
@@ -85,6 +98,12 @@ class KerasTrainable:
         optimizer = self.native.optimizer
         if optimizer is not None and _uses_averages(optimizer):
             optimizer.finalize_variable_values(self.native.trainable_weights)
+
+
+def _zeros(spec: Any) -> Any:
+    import tensorflow as tf
+
+    return tf.zeros([size or 1 for size in spec.shape], spec.dtype)
 
 
 def _uses_averages(optimizer: Any) -> bool:

@@ -46,7 +46,7 @@ class ModuleEstimator(EngineEstimator):
         clock: gives time to the training loop and hooks; None: the real one.
         jit_compile: whether steps are compiled by XLA.
         run_eagerly: whether steps run one by one in Python, for looking into them; variables outside of the
-            model are then not saved.
+            model are then not saved, and Keras optimizers have to be built where the model is made.
         async_checkpoints: as for ``KerasEstimator``.
         warm_start: as for ``KerasEstimator``.
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from expcore.errors import NotCompiled
-from expcore_plugins.estimators.engine.trainable import MODEL, OPTIMIZER, Named, named
+from expcore_plugins.estimators.engine.parts import is_optimizer, parts
+from expcore_plugins.estimators.engine.trainable import MODEL, OPTIMIZER, Named
 from expcore_plugins.estimators.module.means import Means
 
 
@@ -64,8 +64,17 @@ class ModuleTrainable:
         """Variables of Keras optimizers are the optimizer's, all others the model's."""
         if name not in (MODEL, OPTIMIZER):
             return self._trained.variables
-        parts = list(_parts(self.native))
-        return _once(n for part, named in parts for n in named if _is_optimizer(part) == (name == OPTIMIZER))
+        found = [p for p in parts(self.native) if is_optimizer(p.value) == (name == OPTIMIZER)]
+        return list({id(n.variable): n for p in found for n in p.variables}.values())
+
+    def prepare(self, spec: Any) -> None:
+        """Nothing is left to make but optimizers' variables, which no first step is needed for."""
+        for part in parts(self.native):
+            if is_optimizer(part.value) and not part.value.built:
+                raise NotCompiled(
+                    f"the optimizer {part.value.name!r} is not built; call its build(variables) where the "
+                    "model is made"
+                )
 
     def build(self, config: Any) -> None:
         """Nothing is left to make: such a model makes its variables when it is made."""
@@ -76,59 +85,3 @@ class ModuleTrainable:
 
     def use_averages(self) -> None:
         """There are none."""
-
-
-def _parts(model: Any) -> Iterator[tuple[Any, list[Named]]]:
-    """The parts of a model that have variables: TensorFlow's and Keras's objects in its attributes."""
-    seen: set[int] = set()
-
-    def walk(value: Any, path: str) -> Iterator[tuple[Any, list[Named]]]:
-        if id(value) in seen:
-            return
-        seen.add(id(value))
-        found = _variables(value, path)
-        if found is not None:
-            yield value, found
-        elif isinstance(value, Mapping):
-            for key in value:
-                yield from walk(value[key], f"{path}{key}/")
-        elif isinstance(value, (list, tuple)):
-            for i, item in enumerate(value):
-                yield from walk(item, f"{path}{i}/")
-        elif value is model or _is_module(value):
-            for key in sorted(vars(value)):
-                yield from walk(getattr(value, key), f"{path}{key}/")
-
-    yield from walk(model, "")
-
-
-def _is_module(value: Any) -> bool:
-    import tensorflow as tf
-
-    return isinstance(value, tf.Module)
-
-
-def _is_optimizer(value: Any) -> bool:
-    keras = sys.modules.get("keras")
-    return keras is not None and isinstance(value, keras.optimizers.Optimizer)
-
-
-def _variables(value: Any, path: str) -> list[Named] | None:
-    """The variables of an object that TensorFlow or Keras made; None for everything else."""
-    import tensorflow as tf
-
-    name = path.rstrip("/")
-    if isinstance(value, tf.Variable):
-        return [Named(name, value)]
-    if isinstance(value, tf.random.Generator):
-        return [Named(name, value.state)]
-    if not any(base.__module__.startswith("keras.") for base in type(value).__mro__):
-        return None
-    if hasattr(value, "variables"):
-        return [Named(path + n.path, n.variable) for n in named(value.variables)]
-    inside = getattr(value, "state", value)  # of a SeedGenerator; else a keras.Variable
-    return [Named(name, named([inside])[0].variable)] if hasattr(inside, "value") else None
-
-
-def _once(found: Iterable[Named]) -> list[Named]:
-    return list({id(n.variable): n for n in found}.values())

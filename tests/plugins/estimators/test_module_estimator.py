@@ -153,6 +153,20 @@ def test_what_a_step_uses_besides_is_saved_as_well(tmp_path):
     assert values(estimator)["extra/0/.ATTRIBUTES/VARIABLE_VALUE"] == np.float32(64.0).tobytes()
 
 
+def test_they_are_saved_in_the_order_of_their_use_which_every_process_has(tmp_path):
+    hidden = [tf.Variable(float(n)) for n in range(20)]
+
+    def train_step(batch):
+        for v in hidden:
+            v.assign_add(100.0)
+        return hidden[0].read_value()
+
+    estimator = ModuleEstimator(Functions(train_step), tmp_path).train(data, max_steps=1)
+    saved = values(estimator)
+    order = [np.frombuffer(saved[f"extra/{i}/.ATTRIBUTES/VARIABLE_VALUE"], "float32")[0] for i in range(20)]
+    assert order == [100.0 + n for n in range(20)]
+
+
 def test_a_saved_model_of_its_own_functions(tmp_path):
     from expcore_plugins.exporters.saved_model import SavedModel
 

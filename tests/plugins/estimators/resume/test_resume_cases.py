@@ -41,22 +41,7 @@ MODELS = [
 ]
 
 
-KNOWN = {
-    # TensorFlow drops the state of a shuffle whose pass has ended, so the order of later passes is another.
-    "passes": "a stop at the end of a pass of shuffled data is not exact yet",
-    # Variables besides the model's are found by tracing a step, and an eager step is not traced.
-    "run_eagerly": "variables that Keras does not list are not found without a traced step yet",
-}
-
-
-def case_of(name):
-    if name not in KNOWN:
-        return name
-    # Not strict: whether a drawn step meets it hangs on how far prefetching has come.
-    return pytest.param(name, marks=pytest.mark.xfail(reason=KNOWN[name], strict=False))
-
-
-@pytest.mark.parametrize("case", [case_of(name) for name in (*INPUTS, *MODELS)])
+@pytest.mark.parametrize("case", [*INPUTS, *MODELS])
 def test_a_resumed_run_equals_a_straight_one(runs, draw, differences, tmp_path, case):
     straight = runs.straight(case)
     step = draw()
