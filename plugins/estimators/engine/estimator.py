@@ -100,7 +100,7 @@ class EngineEstimator(ABC):
     @cached_property
     def _steps(self) -> StepBuilder:
         window = config_value(self.config, "log_step_count_steps") or 0
-        return StepBuilder(self._state.trainable, self._state.step, window, self._state.used)
+        return StepBuilder(self._state, window)
 
     @cached_property
     def _engine(self) -> TrainingEngine:

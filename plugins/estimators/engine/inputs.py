@@ -210,7 +210,10 @@ def _check(dataset: Any, subject: str) -> None:
             f"{subject} gave batches of {len(spec)} parts, {shapes(spec)}; they must be features, "
             "(features, labels) or (features, labels, weights)"
         )
+    missing = type(tf.type_spec_from_value(None)), tf.OptionalSpec
     for leaf in tf.nest.flatten(spec):
+        if isinstance(leaf, missing):
+            continue  # a part that is not there
         if not isinstance(leaf, tf.TypeSpec) or not hasattr(leaf, "shape"):
             raise InvalidInput(f"{subject} gave {shapes(spec)}, which are not batches of tensors; {_RULE}")
         if leaf.shape.rank == 0:

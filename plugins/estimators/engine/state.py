@@ -32,6 +32,7 @@ class LiveState:
         holds: the checkpoint whose values the variables have; None once they moved on, or before any.
         lent: whether somebody else's values are in the variables for the time of a context.
         used: variables that training steps use, as far as is known.
+        touched: variables that any traced step uses.
         snapshot: the values of the last save, while they are kept in memory.
     """
 
@@ -43,14 +44,17 @@ class LiveState:
         self.holds: Identity | None = None
         self.lent = False
         self.used: list[Any] = []
+        self.touched: list[Any] = []
         self.snapshot: Snapshot | None = None
 
     def section(self, name: str) -> Sequence[Named]:
         """Returns the variables of a section, in an order that every build of the model gives again."""
-        if name != EXTRA:
-            return self.trainable.section(name)
-        known = {id(n.variable) for other in (MODEL, OPTIMIZER, METRICS) for n in self.section(other)}
-        return [n for n in named(self.used) if id(n.variable) not in known]
+        return self._besides(self.used) if name == EXTRA else self.trainable.section(name)
+
+    def _besides(self, variables: Sequence[Any]) -> list[Named]:
+        """Those of some variables that the model does not list."""
+        known = {id(n.variable) for name in (MODEL, OPTIMIZER, METRICS) for n in self.section(name)}
+        return [n for n in named(variables) if id(n.variable) not in known]
 
     def put(self, name: str, values: Sequence[Any]) -> None:
         """Gives the variables of a section these values."""
@@ -59,12 +63,14 @@ class LiveState:
 
     @contextmanager
     def kept(self, names: Sequence[str]) -> Iterator[None]:
-        """Puts these sections' values back at the end, bit for bit.
+        """Puts these sections' values back at the end, and what else steps use, bit for bit.
 
         Reading a variable shares its buffer and writing to it then makes a new one, so that nothing is
         copied that is not changed.
         """
-        before = [(n.variable, n.variable.read_value()) for name in names for n in self.section(name)]
+        listed = [n for name in names if name != EXTRA for n in self.section(name)]
+        changing = [*listed, *self._besides([*self.used, *self.touched])]
+        before = [(n.variable, n.variable.read_value()) for n in changing]
         holds, lent = self.holds, self.lent
         try:
             yield
@@ -99,6 +105,9 @@ class LiveState:
             self.trainable.build(saved.about.get("build"))
         with_optimizer = (whole or averages) and saved.fits(OPTIMIZER, self.section(OPTIMIZER))
         names = (MODEL, OPTIMIZER) if with_optimizer else (MODEL,)
+        extra = self.section(EXTRA)
+        if extra and saved.fits(EXTRA, extra):
+            names = (*names, EXTRA)
         values: Mapping[str, Any] = {} if self.holds == saved.identity else self._values(saved, names)
         with self.kept(sorted({*names, MODEL, METRICS})):
             for name, arrays in values.items():

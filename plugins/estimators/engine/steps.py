@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 from expcore.errors import ExpcoreError, InvalidInput, NotCompiled
 from expcore_plugins.estimators.engine.parts import parts
+from expcore_plugins.estimators.engine.state import LiveState
 from expcore_plugins.estimators.engine.trainable import Trainable
 
 _LOG = logging.getLogger(__name__)
@@ -37,16 +38,14 @@ class StepBuilder:
     """Makes the loops of a model, one for each structure of the input, and keeps them.
 
     Args:
-        model: the model.
-        step: the variable of the global step, which training counts up.
+        state: the model and the global step, which training counts up; it is told which variables steps use:
+            of traced ones those, of eager ones all that are in the attributes of the model.
         window: the training metrics begin anew before each step whose global step is a multiple of this;
             0: never.
-        used: gets the variables that training steps use: those of traced ones, or else all that are in the
-            attributes of the model.
     """
 
-    def __init__(self, model: Trainable, step: Any, window: int, used: list[Any]) -> None:
-        self._model, self._step, self._window, self._used = model, step, window, used
+    def __init__(self, state: LiveState, window: int) -> None:
+        self._state, self._model, self._step, self._window = state, state.trainable, state.step, window
         self._loops: dict[tuple[str, str], Any] = {}
 
     def train(self, spec: Any) -> Loop:
@@ -77,7 +76,9 @@ class StepBuilder:
         import tensorflow as tf
 
         compiled = tf.function(function, jit_compile=self._model.jit_compile or None, autograph=False)
-        return compiled.get_concrete_function(spec)
+        step = compiled.get_concrete_function(spec)
+        self._state.touched.extend(step.variables)
+        return step
 
     def _predict(self, spec: Any) -> Callable[[Any], Any]:
         model = self._model
@@ -94,7 +95,7 @@ class StepBuilder:
             return partial(_run_eagerly, function, before, counter)
         step = self._traced(function, spec)
         if training:
-            self._used.extend(_used_by(step))
+            self._state.used.extend(_used_by(step))
         fused = tf.function(_fused(step, spec, before, counter), autograph=False)
         # One trace serves every n and every iterator. Made here, it is not counted as a retracing by
         # TensorFlow, which would warn of the fifth estimator in a process.
@@ -112,7 +113,7 @@ class StepBuilder:
                 self._model.name,
                 _first_line(error),
             )
-        self._used.extend(n.variable for part in parts(self._model.native) for n in part.variables)
+        self._state.used.extend(n.variable for part in parts(self._model.native) for n in part.variables)
 
     def _begin_window(self, window: int) -> None:
         import tensorflow as tf

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from typing import Any
 
 from expcore.errors import InvalidInput
@@ -34,17 +35,31 @@ class KerasTrainable:
 
     def train_step(self, batch: Any) -> Any:
         """The model's ``train_step``."""
+        batch = _present(batch)
         if self._class_weight is not None:
             batch = _weighted(batch, self._class_weight)
-        return self.native.train_step(batch)
+        return self._reported("train_step", self.native.train_step(batch))
 
     def test_step(self, batch: Any) -> Any:
         """The model's ``test_step``."""
-        return self.native.test_step(batch)
+        return self._reported("test_step", self.native.test_step(_present(batch)))
+
+    def _reported(self, step: str, logs: Any) -> Any:
+        """What ``fit`` and ``evaluate`` report of what a step of the model's own returned.
+
+        Where it returned the names of the model's metrics, their results count, not what it returned.
+        """
+        import keras
+
+        if getattr(type(self.native), step) is not getattr(keras.Model, step) and isinstance(logs, Mapping):
+            results = self.native.get_metrics_result()
+            if set(logs) == set(results):
+                return results
+        return logs
 
     def predict_step(self, batch: Any) -> Any:
         """The model's ``predict_step``."""
-        return self.native.predict_step(batch)
+        return self.native.predict_step(_present(batch))
 
     def reset_metrics(self) -> None:
         """Begins the metrics anew."""
@@ -88,16 +103,25 @@ class KerasTrainable:
         except (TypeError, ValueError):
             return None
 
-    @property
+    @cached_property
     def averages(self) -> bool:
-        """Whether an optimizer was made with ``use_ema=True``."""
-        return any(_uses_averages(optimizer) for optimizer in optimizers(self.native))
+        """Whether the optimizer was made with ``use_ema=True``; of several the one given to ``compile``."""
+        optimizer = getattr(self.native, "optimizer", None)
+        return optimizer is not None and _uses_averages(optimizer.get_config())
 
     def use_averages(self) -> None:
         """Does what ``fit`` does at its end: writes the averages over the trainable weights."""
-        optimizer = self.native.optimizer
-        if optimizer is not None and _uses_averages(optimizer):
-            optimizer.finalize_variable_values(self.native.trainable_weights)
+        self.native.optimizer.finalize_variable_values(self.native.trainable_weights)
+
+
+def _present(batch: Any) -> Any:
+    """A batch whose parts that are not there are None, as ``fit`` gives it to a step."""
+    import keras
+    import tensorflow as tf
+
+    return keras.tree.map_structure(
+        lambda part: None if isinstance(part, tf.experimental.Optional) else part, batch
+    )
 
 
 def _zeros(spec: Any) -> Any:
@@ -106,9 +130,11 @@ def _zeros(spec: Any) -> Any:
     return tf.zeros([size or 1 for size in spec.shape], spec.dtype)
 
 
-def _uses_averages(optimizer: Any) -> bool:
-    inner = getattr(optimizer, "inner_optimizer", None)  # of a LossScaleOptimizer
-    return bool(getattr(optimizer, "use_ema", False)) or (inner is not None and _uses_averages(inner))
+def _uses_averages(config: Any) -> bool:
+    """Whether the config of an optimizer, or of one inside of it, asks for averages."""
+    if isinstance(config, Mapping):
+        return bool(config.get("use_ema")) or any(map(_uses_averages, config.values()))
+    return isinstance(config, (list, tuple)) and any(map(_uses_averages, config))
 
 
 def optimizers(model: Any) -> list[Any]:
@@ -139,8 +165,12 @@ def _weighted(batch: Any, weights: Mapping[int, float]) -> Any:
             "give sample weights instead"
         )
     if y.shape.rank is not None and y.shape.rank >= 2:
-        one_hot = y.shape[-1] is not None and y.shape[-1] > 1
-        classes = tf.argmax(y, -1, tf.int32) if one_hot else tf.cast(tf.round(tf.squeeze(y, -1)), tf.int32)
+        # The width of labels may be known only when they come.
+        classes = tf.cond(
+            tf.shape(y)[-1] > 1,
+            lambda: tf.argmax(y, -1, tf.int32),
+            lambda: tf.cast(tf.round(tf.cast(y[..., 0], tf.float32)), tf.int32),
+        )
     else:
         classes = tf.cast(tf.round(tf.cast(y, tf.float32)), tf.int32)
     last = max(weights)
