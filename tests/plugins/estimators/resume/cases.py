@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 import inputs
 import models
+import names
 
 
 class Case(NamedTuple):
@@ -26,43 +27,10 @@ class Case(NamedTuple):
     config: Mapping[str, Any] = MappingProxyType({})
 
 
-INPUTS = (
-    "shuffle",
-    "shuffle_once",
-    "shuffle_repeated",
-    "map_parallel",
-    "random_numbers",
-    "interleave",
-    "files",
-    "repeat",
-    "prefetch",
-    "cache",
-    "mixture",
-    "passes",
-)
-MODELS = (
-    "dropout",
-    "random_flip",
-    "batch_norm",
-    "adam",
-    "averages",
-    "half",
-    "accumulation",
-    "generator_in_layer",
-    "generator_in_model",
-    "generator_compiled",
-    "seeds_in_list",
-    "hidden_seeds",
-    "plain_variable",
-    "run_eagerly",
-    "metrics",
-)
-
 CASES = {
-    **{name: Case(models.sgd, getattr(inputs, name)) for name in INPUTS},
-    **{name: Case(getattr(models, name), inputs.plain) for name in MODELS},
-    "padded": Case(models.words, inputs.padded, inputs.held_out_texts),
-    "buckets": Case(models.words, inputs.buckets, inputs.held_out_texts),
+    **{name: Case(models.sgd, getattr(inputs, name)) for name in names.INPUTS},
+    **{name: Case(getattr(models, name), inputs.plain) for name in names.MODELS},
+    **{name: Case(models.words, getattr(inputs, name), inputs.held_out_texts) for name in names.TEXTS},
     "window": Case(models.metrics, inputs.plain, config={"log_step_count_steps": 90}),
     "everything": Case(models.everything, inputs.everything),
     "everything_compiled": Case(models.everything_compiled, inputs.everything),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import runpy
 import subprocess
 import sys
 import threading
@@ -16,6 +17,13 @@ import pytest
 
 PROGRAM = Path(__file__).with_name("program.py")
 TIMEOUT = 150
+
+
+def pytest_generate_tests(metafunc):
+    """Gives ``case`` the names of all cases that differ in one thing."""
+    if "case" in metafunc.fixturenames:
+        names = runpy.run_path(str(PROGRAM.with_name("names.py")))
+        metafunc.parametrize("case", [*names["INPUTS"], *names["TEXTS"], *names["MODELS"]])
 
 
 class Outcome(NamedTuple):

@@ -6,42 +6,7 @@ import pytest
 
 pytestmark = pytest.mark.tf
 
-INPUTS = [
-    "shuffle",
-    "shuffle_once",
-    "shuffle_repeated",
-    "map_parallel",
-    "random_numbers",
-    "interleave",
-    "files",
-    "repeat",
-    "padded",
-    "buckets",
-    "prefetch",
-    "cache",
-    "mixture",
-    "passes",
-]
-MODELS = [
-    "dropout",
-    "random_flip",
-    "batch_norm",
-    "adam",
-    "averages",
-    "half",
-    "accumulation",
-    "generator_in_layer",
-    "generator_in_model",
-    "generator_compiled",
-    "seeds_in_list",
-    "hidden_seeds",
-    "plain_variable",
-    "run_eagerly",
-    "metrics",
-]
 
-
-@pytest.mark.parametrize("case", [*INPUTS, *MODELS])
 def test_a_resumed_run_equals_a_straight_one(runs, draw, differences, tmp_path, case):
     straight = runs.straight(case)
     step = draw()
