@@ -303,9 +303,7 @@ class EngineEstimator(ABC):
         path = checkpoint_path or self.latest_checkpoint()
         if path is None:
             raise NotTrained(f"there is no checkpoint in {self.model_dir!r}; call train() first")
-        _ = (
-            self._state.trainable
-        )  # a model that cannot be used is told before a checkpoint that cannot be read
+        self._state  # noqa: B018  (made here: a model that cannot be used is told first)
         return SavedCheckpoint(os.fspath(path))
 
     @contextmanager

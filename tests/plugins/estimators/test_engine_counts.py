@@ -167,7 +167,7 @@ def test_bytes_of_a_checkpoint_are_those_of_what_it_holds(tmp_path, counts):
     )
     names = [n for n in os.listdir(tmp_path) if n.startswith("ckpt-20.")]
     written = sum(os.path.getsize(tmp_path / n) for n in names)
-    # 320 row numbers in the shuffle, which TensorFlow writes in some 200 bytes each; the index; names as JSON.
+    # 320 row numbers in the shuffle, in some 200 bytes each as TensorFlow writes them; the index; JSON.
     assert written - arrays < 90_000
     assert sorted(n.rpartition(".")[2] for n in names) == ["data-00000-of-00001", "index"]
 
