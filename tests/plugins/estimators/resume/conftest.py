@@ -20,8 +20,9 @@ TIMEOUT = 150
 
 
 def pytest_generate_tests(metafunc):
-    """Gives ``case`` the names of all cases that differ in one thing."""
-    if "case" in metafunc.fixturenames:
+    """Gives ``case``, where a test names no cases of its own, all that differ in one thing."""
+    own = any("case" in mark.args[0] for mark in metafunc.definition.iter_markers("parametrize"))
+    if "case" in metafunc.fixturenames and not own:
         names = runpy.run_path(str(PROGRAM.with_name("names.py")))
         metafunc.parametrize("case", [*names["INPUTS"], *names["TEXTS"], *names["MODELS"]])
 
