@@ -194,7 +194,7 @@ class EventLog:
 
 
 class LogReader:
-    """Reads all logs of a model directory; each call takes only what came since the last.
+    """Reads all logs of a model directory; it keeps nothing but how far it has come.
 
     Args:
         model_dir: the model directory; need not exist yet.
@@ -203,14 +203,15 @@ class LogReader:
     def __init__(self, model_dir: str) -> None:
         self._dir = Path(model_dir) / LOG_DIR
         self._offsets: dict[Path, int] = {}
-        self._events: list[Event] = []
+        self._new: list[Event] = []
         self._warned: set[Path] = set()
 
-    def events(self) -> tuple[Event, ...]:
-        """Returns every event so far; in order within a file, in no meaningful order between files."""
+    def read(self) -> list[Event]:
+        """Returns the events since the last call: in order within a file, in any order between files."""
         for path in sorted(self._dir.glob("events-*.jsonl")):
             self._read(path)
-        return tuple(self._events)
+        events, self._new = self._new, []
+        return events
 
     def _read(self, path: Path) -> None:
         offset = self._offsets.get(path, 0)
@@ -248,7 +249,7 @@ class LogReader:
                 path, f"was written by a newer expcore (schema {version}); what is unknown is left out"
             )
         if event is not None and _NEEDED.get(event.kind, frozenset()) <= event.data.keys():
-            self._events.append(event)
+            self._new.append(event)
         elif line.strip():
             self._warn(path, "has a damaged line, which is left out")
 

@@ -104,7 +104,7 @@ class EvaluatePass:
         self._journal.skip("evaluation", request.subject, checkpoint, reason, detail)
 
     def _evaluate_if_readable(self, checkpoint: Checkpoint, request: Request) -> dict[str, Any] | None:
-        there = any(fingerprint(checkpoint.path)) or self._journal.had_files(checkpoint.path)
+        there = any(fingerprint(checkpoint.path)) or self._journal.history.had_files(checkpoint.path)
         try:
             return self._evaluate(checkpoint, request)
         except Exception as error:

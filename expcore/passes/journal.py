@@ -8,6 +8,7 @@ from expcore import events as ev
 from expcore.errors import ExpcoreError, ExportFailed, PluginError, one_line
 from expcore.events import EventLog, LogReader
 from expcore.history import History, fingerprint, shorten
+from expcore.record import Record
 from expcore.types import Checkpoint, Clock
 
 
@@ -26,24 +27,28 @@ class Journal:
         self.log = EventLog(model_dir, task, clock)
         self._reader = LogReader(model_dir)
         self._task, self._latest = task, latest
-        self._history: History | None = None
-        self._known = -1
+        self._record = Record(model_dir)
+        self._history = History.of(self._record)
         self._export_errors: list[Exception] = []
         self._observer_errors: list[Exception] = []
 
     @property
     def history(self) -> History:
         """The history as of now."""
-        events = self._reader.events()
-        if self._history is None or self._known != len(events):
-            self._history, self._known = History(events, self.model_dir), len(events)
+        self._read()
+        if self._history.size != self._record.size:
+            self._history = History.of(self._record)
         own = self.log.name if self.log.elapsed else None
-        last: dict[str, float] = {}
-        for event in events:
-            if event.file.startswith(f"events-{self._task}-") and event.file != own:
-                last[event.file] = max(last.get(event.file, 0.0), event.elapsed)
-        self._history.seconds = sum(last.values()) + self.log.elapsed
+        earlier = [
+            secs
+            for file, secs in self._record.elapsed.items()
+            if file != own and file.startswith(f"events-{self._task}-")
+        ]
+        self._history.seconds = sum(earlier) + self.log.elapsed
         return self._history
+
+    def _read(self) -> None:
+        self._record.add(self._reader.read())
 
     def latest(self) -> Checkpoint | None:
         """Returns the newest checkpoint, identified; None without one."""
@@ -61,26 +66,16 @@ class Journal:
         )
         return Checkpoint(event.id, path, step)
 
-    def had_files(self, path: str) -> bool:
-        """Whether a save is recorded at a path with files, so that none there now means they are gone."""
-        short, _ = shorten(path, self.model_dir)
-        return any(
-            event.kind == ev.SAVED
-            and event.data["path"] in (short, path)
-            and any(event.data.get("fingerprint", ()))
-            for event in self._reader.events()
-        )
-
     def skip(
         self, what: str, subject: str | None, checkpoint: Checkpoint | None, reason: str, detail: str
     ) -> None:
         """Records why something was not done; once for the same thing and reason."""
-        key = (what, subject, checkpoint.id if checkpoint else None, reason)
-        if any((s.what, s.subject, s.checkpoint, s.reason) == key for s in self.history.skips):
-            return
-        self.log.append(
-            ev.SKIPPED, what=what, subject=subject, checkpoint=key[2], reason=reason, detail=detail
-        )
+        id_ = checkpoint.id if checkpoint else None
+        self._read()
+        if not self._record.skipped(what, subject, id_, reason):
+            self.log.append(
+                ev.SKIPPED, what=what, subject=subject, checkpoint=id_, reason=reason, detail=detail
+            )
 
     def defer_export(self, error: Exception) -> None:
         """Keeps an exporter's error for the end, so that it stops nothing else."""

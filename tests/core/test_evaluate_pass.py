@@ -104,7 +104,7 @@ def test_the_latest_checkpoint_or_a_given_one_is_evaluated_and_recorded(trained,
         path_of(experiment, 2),
     ]
     assert [e.step for e in experiment.history.evaluations] == [2, 6], "in the order of the saves"
-    event = next(e for e in LogReader(str(tmp_path)).events() if e.kind == "evaluated")
+    event = next(e for e in LogReader(str(tmp_path)).read() if e.kind == "evaluated")
     assert dict(event.data) == {
         "checkpoint": experiment.history.saves[-1].id,
         "step": 6,

@@ -42,7 +42,7 @@ def test_an_event_is_returned_as_it_will_be_read(tmp_path):
     written = [log.append("started", by="me")]
     clock.sleep(2.5)
     written.append(log.append(ev.SKIPPED, what="export", reason="not-wanted", secs=1.5))
-    assert LogReader(str(tmp_path)).events() == tuple(written)
+    assert LogReader(str(tmp_path)).read() == written
     assert written[1] == Event(
         ev.SKIPPED,
         "events-chief-0-abcd",
@@ -102,7 +102,7 @@ json_data = st.recursive(
 def test_any_json_data_comes_back_as_it_was_also_nan_and_infinities(tmp_path_factory, data):
     path = tmp_path_factory.mktemp("log")
     log_of(path).append("any", value=data)
-    (event,) = LogReader(str(path)).events()
+    (event,) = LogReader(str(path)).read()
     assert repr(event.data["value"]) == repr(data)  # NaN is not equal to itself
 
 
@@ -111,7 +111,7 @@ def test_any_json_data_comes_back_as_it_was_also_nan_and_infinities(tmp_path_fac
 )
 def test_data_that_looks_like_our_notation_of_floats_is_not_taken_for_it(tmp_path, value):
     log_of(tmp_path).append("any", value=value)
-    assert [event.data for event in LogReader(str(tmp_path)).events()] == [{"value": value}]
+    assert [event.data for event in LogReader(str(tmp_path)).read()] == [{"value": value}]
 
 
 class Colour(str, Enum):  # noqa: UP042  whose str() is not its value, unlike a StrEnum's
@@ -161,12 +161,12 @@ def test_values_of_other_libraries_become_pythons_own(value, expected):
 @pytest.mark.parametrize("value", [np.float64("nan"), np.float32("inf"), np.array([1.0, -np.inf])])
 def test_numpys_nan_and_infinities_are_read_back(tmp_path, value):
     log_of(tmp_path).append(ev.EVALUATED, step=1, metrics={"loss": value})
-    (event,) = LogReader(str(tmp_path)).events()
+    (event,) = LogReader(str(tmp_path)).read()
     np.testing.assert_array_equal(event.data["metrics"]["loss"], value)
 
 
 def test_a_directory_that_does_not_exist_has_no_events(tmp_path):
-    assert LogReader(str(tmp_path / "not" / "yet")).events() == ()
+    assert LogReader(str(tmp_path / "not" / "yet")).read() == []
 
 
 def test_a_torn_last_line_is_left_out_silently_and_read_when_it_is_whole(tmp_path, caplog):
@@ -176,10 +176,10 @@ def test_a_torn_last_line_is_left_out_silently_and_read_when_it_is_whole(tmp_pat
     rest = whole.replace(b'"seq": 0', b'"seq": 1')
     file.write_bytes(whole + rest[:20])
     reader = LogReader(str(tmp_path))
-    assert [e.seq for e in reader.events()] == [0]
+    assert [e.seq for e in reader.read()] == [0]
     with file.open("ab") as out:
         out.write(rest[20:])
-    assert [e.seq for e in reader.events()] == [0, 1]
+    assert [e.seq for e in reader.read()] == [1]
     assert caplog.records == []
 
 
@@ -205,8 +205,8 @@ def test_damaged_lines_are_left_out_with_one_warning_a_file(tmp_path, caplog, da
     line = file.read_bytes()
     file.write_bytes(line + damage + b"\n" + damage + b"\n\n" + line.replace(b'"seq": 0', b'"seq": 3'))
     reader = LogReader(str(tmp_path))
-    assert [e.seq for e in reader.events()] == [0, 3]
-    assert [e.seq for e in reader.events()] == [0, 3]
+    assert [e.seq for e in reader.read()] == [0, 3]
+    assert reader.read() == []
     assert [r.levelno for r in caplog.records] == [logging.WARNING]
     assert "has a damaged line, which is left out" in caplog.text
     assert str(file) in caplog.text
@@ -215,7 +215,7 @@ def test_damaged_lines_are_left_out_with_one_warning_a_file(tmp_path, caplog, da
 def test_an_empty_line_is_no_damage(tmp_path, caplog):
     log_of(tmp_path).append("one")
     only_file(tmp_path).write_bytes(b"\n" + only_file(tmp_path).read_bytes() + b" \n\n")
-    assert len(LogReader(str(tmp_path)).events()) == 1
+    assert len(LogReader(str(tmp_path)).read()) == 1
     assert caplog.records == []
 
 
@@ -225,7 +225,7 @@ def test_a_newer_schema_is_read_as_far_as_it_is_understood_with_one_warning(tmp_
     newer = file.read_bytes().replace(b'"v": 1', b'"v": 2').replace(b'"event": "one"', b'"event": "saved"')
     unknown = newer.replace(b'"path"', b'"place"')
     file.write_bytes(newer + newer + unknown)
-    assert [e.data["path"] for e in LogReader(str(tmp_path)).events()] == ["a", "a"]
+    assert [e.data["path"] for e in LogReader(str(tmp_path)).read()] == ["a", "a"]
     assert len(caplog.records) == 1
     assert "written by a newer expcore (schema 2)" in caplog.text
 
@@ -234,7 +234,7 @@ def test_a_file_that_cannot_be_read_is_warned_of_and_hides_no_other(tmp_path, ca
     log_of(tmp_path).append("one")
     (tmp_path / "expcore" / "events-aaa-0-x.jsonl").mkdir()
     reader = LogReader(str(tmp_path))
-    assert [len(reader.events()) for _ in range(3)] == [1, 1, 1]
+    assert [len(reader.read()) for _ in range(3)] == [1, 0, 0]
     assert len(caplog.records) == 1
     assert "cannot be read" in caplog.text
 
@@ -243,21 +243,21 @@ def test_other_files_of_the_directory_are_no_logs(tmp_path):
     log_of(tmp_path).append("one")
     for name in ("status-chief-0-abcd.json", "run.json", "events-chief-0-abcd.jsonl.bak"):
         (tmp_path / "expcore" / name).write_bytes(only_file(tmp_path).read_bytes())
-    assert len(LogReader(str(tmp_path)).events()) == 1
+    assert len(LogReader(str(tmp_path)).read()) == 1
 
 
 def test_reading_takes_only_what_came_since_the_last_time(tmp_path, monkeypatch):
     one, other = log_of(tmp_path, token="b"), log_of(tmp_path, "worker-1", "a")
     reader = LogReader(str(tmp_path))
     one.append("first")
-    assert [e.kind for e in reader.events()] == ["first"]
+    assert [e.kind for e in reader.read()] == ["first"]
     (tmp_path / "expcore" / "events-chief-0-b.jsonl").write_bytes(b"x" * len(_bytes(tmp_path, "chief-0-b")))
     other.append("second")
     one.append("third")
-    assert [e.kind for e in reader.events()] == ["first", "third", "second"]
+    assert [e.kind for e in reader.read()] == ["third", "second"]
     # Nothing is opened where nothing came.
     monkeypatch.setattr(Path, "open", lambda *a, **k: pytest.fail("a file was opened"))
-    assert [e.kind for e in reader.events()] == ["first", "third", "second"]
+    assert reader.read() == []
 
 
 def _bytes(path: Path, name: str) -> bytes:
@@ -321,10 +321,10 @@ def test_a_line_that_a_full_disk_cut_is_closed_by_the_next_so_that_it_alone_is_l
             with pytest.raises(CannotWrite, match=r"the log cannot be written .*free space or mend it"):
                 log.append("lost")
     then = [log.append("then"), log.append("last")]
-    read = [e for e in LogReader(str(tmp_path)).events() if e.kind != "lost"]
+    read = [e for e in LogReader(str(tmp_path)).read() if e.kind != "lost"]
     assert read == [first, *then]
     # What a failed sync left behind was written all the same: no number is given twice.
-    everything = LogReader(str(tmp_path)).events()
+    everything = LogReader(str(tmp_path)).read()
     assert len({e.id for e in everything}) == len(everything)
     assert (len(everything) == 5) == (how == "fsync")
 

@@ -98,7 +98,7 @@ def trained(make, *exporters, steps=6, **arguments):
 
 
 def records(experiment, *kinds):
-    return [e.data for e in LogReader(experiment.model_dir).events() if e.kind in kinds]
+    return [e.data for e in LogReader(experiment.model_dir).read() if e.kind in kinds]
 
 
 # --- what exporters are given and what is recorded -------------------------------------------------------
@@ -204,7 +204,7 @@ def test_within_a_schedule_training_goes_on_and_all_failures_are_raised_together
     assert set(caught.value.__cause__.exceptions) == {broken.error, worse.error}
     (end,) = experiment.history.training_ends
     assert (end.step, end.reason, end.over) == (4, "max_steps", True)
-    kinds = [e.kind for e in LogReader(str(tmp_path)).events()]
+    kinds = [e.kind for e in LogReader(str(tmp_path)).read()]
     assert kinds[-3:] == ["training_ended", "schedule_ended", "failed"]
 
 

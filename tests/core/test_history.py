@@ -13,6 +13,7 @@ from expcore import events as ev
 from expcore.errors import InvalidArgument
 from expcore.events import Event
 from expcore.history import History, due
+from expcore.record import Record
 from expcore.types import Checkpoint, Export, Skip, TrainingEnd
 
 FILE = "events-chief-0-aa"
@@ -164,27 +165,57 @@ def log(file: str, drawn: list[tuple[float, tuple[Any, ...]]]) -> list[Event]:
     return writer.events
 
 
-def derived(events: list[Event]) -> str:
-    history = History(events, "m")
-    said: list[Any] = [getattr(history, name) for name in ("saves", "evaluations", "train_evaluations")]
-    said += [history.exports, history.skips, history.training_ends, history.trainings]
-    said += [history.next_generation, history.longest_evaluation, history.identify("m/ckpt-5")]
+def listed(history: History) -> str:
+    names = ("saves", "evaluations", "train_evaluations", "exports", "skips", "training_ends", "trainings")
+    return repr([getattr(history, name) for name in names])  # NaN is not equal to itself
+
+
+def derived(history: History) -> str:
+    said: list[Any] = [listed(history), history.next_generation, history.longest_evaluation]
+    said += [history.identify("m/ckpt-5")]
     said += [history.best("loss"), history.best("loss", "max"), history.exported("best")]
     said += [history.evaluated(c) for c in history.saves]
     said += [due(n, history, step) for n in (None, 0, 1, 5) for step in (None, 3, 10)]
-    return repr(said)  # NaN is not equal to itself
+    return repr(said)
 
 
 @given(st.lists(st.lists(st.tuples(times, kinds), max_size=6), min_size=2, max_size=3), st.randoms())
 def test_nothing_depends_on_the_order_between_files_nor_on_how_they_are_interleaved(drawn, random):
     files = [log(f"events-f{i}-x", events) for i, events in enumerate(drawn)]
-    expected = derived([event for file in files for event in file])
+    expected = derived(History([event for file in files for event in file], "m"))
     random.shuffle(files)
-    assert derived([event for file in files for event in file]) == expected
+    assert derived(History([event for file in files for event in file], "m")) == expected
     left, mixed = [list(reversed(file)) for file in files], []
     while any(left):
         mixed.append(random.choice([file for file in left if file]).pop())
-    assert derived(mixed) == expected
+    assert derived(History(mixed, "m")) == expected
+
+
+@given(st.lists(st.lists(st.tuples(times, kinds), max_size=6), min_size=1, max_size=3), st.randoms())
+def test_a_history_says_what_its_events_say_however_they_came_and_whatever_comes_later(drawn, random):
+    left = [list(reversed(log(f"events-f{i}-x", events))) for i, events in enumerate(drawn)]
+    record, came, told = Record("m"), [], []
+    while any(left):
+        came.append(random.choice([file for file in left if file]).pop())
+        record.add(came[-1:])
+        history = History.of(record)
+        whole = History(came, "m")
+        told.append((history, listed(whole), derived(whole)))
+        assert (listed(history), derived(history)) == told[-1][1:]
+    assert [listed(history) for history, _, _ in told] == [lists for _, lists, _ in told]
+    if starts_first(came):  # else a later line may tell what number the training of an earlier save has
+        assert [derived(history) for history, _, _ in told] == [expected for _, _, expected in told]
+
+
+def starts_first(events: list[Event]) -> bool:
+    """Whether no training is said to start after something else was said of it."""
+    seen = set()
+    for event in events:
+        run = event.data.get("run")
+        if event.kind == ev.TRAINING_STARTED and run in seen:
+            return False
+        seen.add(run)
+    return True
 
 
 def test_of_each_metric_the_first_recorded_value_counts_and_the_plain_evaluation_before_named_ones():

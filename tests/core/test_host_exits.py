@@ -81,7 +81,7 @@ def make(tmp_path, box):
 
 
 def kinds(experiment):
-    return [event.kind for event in LogReader(experiment.model_dir).events()]
+    return [event.kind for event in LogReader(experiment.model_dir).read()]
 
 
 # --- sys.exit() ---------------------------------------------------------------------------------------

@@ -76,8 +76,8 @@ def test_files_that_a_save_is_recorded_to_have_had_are_known(make, tmp_path):
     journal.saved("run", str(tmp_path / "ckpt-6"), 6)
     journal.saved("run", "memory:7", 7)
     path.unlink()
-    assert [journal.had_files(str(tmp_path / f"ckpt-{n}")) for n in (5, 6, 8)] == [True, False, False]
-    assert not journal.had_files("memory:7")
+    assert [journal.history.had_files(str(tmp_path / f"ckpt-{n}")) for n in (5, 6, 8)] == [True, False, False]
+    assert not journal.history.had_files("memory:7")
 
 
 def test_seconds_are_those_of_this_task_over_all_its_starts(make, clock):

@@ -112,7 +112,7 @@ def make(tmp_path, box):
 
 
 def log(directory):
-    return LogReader(str(directory)).events()
+    return LogReader(str(directory)).read()
 
 
 # --- the record ------------------------------------------------------------------------------------------

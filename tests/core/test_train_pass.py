@@ -132,7 +132,7 @@ def make(tmp_path, clock, box):
 
 
 def events(directory, *kinds):
-    return [e for e in LogReader(str(directory)).events() if not kinds or e.kind in kinds]
+    return [e for e in LogReader(str(directory)).read() if not kinds or e.kind in kinds]
 
 
 # --- how a pass ends -------------------------------------------------------------------------------------

@@ -101,7 +101,7 @@ def finished(command):
 
 
 def history(output_dir):
-    return History(LogReader(str(output_dir)).events(), str(output_dir))
+    return History(LogReader(str(output_dir)).read(), str(output_dir))
 
 
 def told(output):

@@ -151,7 +151,7 @@ class Trial:
         return [e for e in self._log() if e.kind == kind and e.id not in self._old]
 
     def _log(self) -> list[Any]:
-        return list(LogReader(self.experiment.model_dir).events())
+        return list(LogReader(self.experiment.model_dir).read())
 
     @property
     def recorded_steps(self) -> int:

@@ -466,7 +466,7 @@ def test_a_signal_while_it_waits_ends_it_at_once(make, trainer, clock):
         experiment.continuous_eval(throttle_delay_secs=60)
     assert clock.time() < 102
     assert exporter.calls == [(2, False)], "the next start is to say what is final"
-    last = LogReader(experiment.model_dir).events()[-1]
+    last = LogReader(experiment.model_dir).read()[-1]
     assert (last.kind, last.data["signal"]) == ("schedule_ended", 15)
 
 
@@ -559,7 +559,7 @@ def test_a_name_goes_to_the_estimator_and_evaluations_of_another_name_do_not_cou
     experiment.continuous_eval(name=given)
     assert [n for _, _, n in experiment.estimator.times] == [name]
     assert make(train_steps=2).continuous_eval(name=given)["global_step"] == 2
-    assert len([e for e in LogReader(experiment.model_dir).events() if e.kind == "evaluated"]) == 2
+    assert len([e for e in LogReader(experiment.model_dir).read() if e.kind == "evaluated"]) == 2
 
 
 @pytest.mark.parametrize(

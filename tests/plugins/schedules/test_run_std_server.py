@@ -63,7 +63,7 @@ def train(tmp_path):
     def training(step=5, over=True):
         log = EventLog(str(tmp_path), "chief-0", VirtualClock())
         run = log.name
-        number = 1 + sum(e.kind == "training_started" for e in LogReader(str(tmp_path)).events())
+        number = 1 + sum(e.kind == "training_started" for e in LogReader(str(tmp_path)).read())
         log.append("training_started", run=run, generation=number, step=0)
         log.append("training_ended", run=run, step=step, reason="enough" if over else "signal", over=over)
 

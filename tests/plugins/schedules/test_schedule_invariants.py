@@ -93,7 +93,7 @@ def state(directory):
 
 
 def events(directory, *kinds):
-    return [e for e in LogReader(str(directory)).events() if e.kind in kinds]
+    return [e for e in LogReader(str(directory)).read() if e.kind in kinds]
 
 
 def undisturbed(train_steps, data):

@@ -122,7 +122,7 @@ def test_where_there_can_be_no_copy_it_runs_in_place_and_says_so(make, tmp_path,
     assert f"the estimator cannot be copied ({why}" in caplog.text
     assert f"the test runs in {str(tmp_path / 'model')!s}" in caplog.text
     assert experiment.latest_checkpoint().step == 5
-    assert [e.kind for e in LogReader(experiment.model_dir).events()].count("evaluated") == 1
+    assert [e.kind for e in LogReader(experiment.model_dir).read()].count("evaluated") == 1
 
 
 def test_a_signal_that_came_while_the_copy_was_tried_ends_it_and_leaves_the_directory_untouched(

@@ -198,5 +198,5 @@ def test_it_never_exports_what_was_missed(make):
 
 def test_its_options_are_recorded(make, tmp_path):
     make(train_steps=2).train(delay_secs=0)
-    started = LogReader(str(tmp_path)).events()[0]
+    started = LogReader(str(tmp_path)).read()[0]
     assert (started.kind, started.data["options"]) == ("schedule_started", {"delay_secs": 0})

@@ -116,7 +116,7 @@ def saved(experiment):
 
 def evaluations(experiment):
     """How many were made, the same checkpoint's counted again."""
-    return len([e for e in LogReader(experiment.model_dir).events() if e.kind == "evaluated"])
+    return len([e for e in LogReader(experiment.model_dir).read() if e.kind == "evaluated"])
 
 
 # --- the rhythm ------------------------------------------------------------------------------------------
@@ -261,7 +261,7 @@ def test_an_evaluation_of_another_name_does_not_count(make):
     experiment.train()
     experiment.evaluate(name="other")
     experiment.train_and_evaluate()
-    assert [e.data["name"] for e in LogReader(experiment.model_dir).events() if e.kind == "evaluated"] == [
+    assert [e.data["name"] for e in LogReader(experiment.model_dir).read() if e.kind == "evaluated"] == [
         "other",
         None,
     ]
