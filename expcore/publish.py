@@ -262,12 +262,20 @@ class Policy(ABC):
         )
 
     def _published(self, export_path: str, history: History | None) -> list[int]:
-        """Versions that the log says were published here; only the path's end counts, as places move."""
+        """Versions here that the log says were published; only the path's end counts, as places move."""
+        if history is None or self.keep is None:
+            return []
         found = []
-        for export in history.exports if history is not None else ():
-            parent, version = os.path.split(os.path.normpath(export.path or ""))
+        here = tuple(
+            map(str, versions(export_path))
+        )  # of a long run's thousands of exports few are still here
+        for export in history.exports:
+            path = (export.path or "").rstrip(os.sep)
+            if export.exporter != self.name or not path.endswith(here):
+                continue
+            parent, version = os.path.split(os.path.normpath(path))
             same_place = os.path.basename(parent) == os.path.basename(os.path.normpath(export_path))
-            if export.exporter == self.name and same_place and _VERSION.fullmatch(version):
+            if same_place and _VERSION.fullmatch(version):
                 found.append(int(version))
         return found
 
