@@ -75,10 +75,18 @@ def no_exit(subject: str) -> Iterator[None]:
     try:
         yield
     except SystemExit as end:
-        if isinstance(end.code, int) and end.code - 128 in signal.valid_signals():
+        if _of_a_signal(end):
             raise
-        code = "" if end.code is None else repr(end.code)
-        raise PluginError(f"{subject} called sys.exit({code}); a plugin must raise instead") from end
+        raise _exited(end, subject) from end
+
+
+def _of_a_signal(end: SystemExit) -> bool:
+    return isinstance(end.code, int) and end.code - 128 in signal.valid_signals()
+
+
+def _exited(end: SystemExit, subject: str) -> PluginError:
+    code = "" if end.code is None else repr(end.code)
+    return PluginError(f"{subject} called sys.exit({code}); a plugin must raise instead")
 
 
 def check_ran(result: Any, subject: str, *, generators: bool = False) -> None:
@@ -127,15 +135,37 @@ def ask_predicate(
         raise
 
 
-@contextmanager
-def blamed(hook: Any, method: str) -> Iterator[None]:
-    """Has an error of a hook or a listener say whose it is."""
-    try:
-        with no_exit(f"{method}() of {describe(hook)}"):
-            yield
-    except Exception as error:
-        error.add_note(f"raised in {method}() of {describe(hook)}")
-        raise
+class Blamed:
+    """A context in which an error of a hook or a listener says whose it is.
+
+    It is entered for every hook at every stop of the loop, so it makes nothing before there is an error.
+
+    Args:
+        hook: whose method is called.
+        method: the method's name.
+
+    Raises:
+        PluginError: ``sys.exit()`` was called, as for ``no_exit``.
+    """
+
+    __slots__ = ("_hook", "_method")
+
+    def __init__(self, hook: Any, method: str) -> None:
+        self._hook, self._method = hook, method
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
+        if error is None:
+            return
+        subject = f"{self._method}() of {describe(self._hook)}"
+        if isinstance(error, SystemExit) and not _of_a_signal(error):
+            exited = _exited(error, subject)
+            exited.add_note(f"raised in {subject}")
+            raise exited from error
+        if isinstance(error, Exception):
+            error.add_note(f"raised in {subject}")
 
 
 def call_hook(hook: Any, method: str, *args: Any) -> None:
@@ -147,5 +177,7 @@ def call_hook(hook: Any, method: str, *args: Any) -> None:
     """
     function = getattr(hook, method, None)
     if callable(function):
-        with blamed(hook, method):
-            check_ran(function(*args), f"{method}() of {describe(hook)}")
+        with Blamed(hook, method):
+            result = function(*args)
+            if result is not None:
+                check_ran(result, f"{method}() of {describe(hook)}")

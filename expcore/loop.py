@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 
 from expcore.brake import Brake
-from expcore.calling import blamed, call_hook, describe
+from expcore.calling import Blamed, call_hook, describe
 from expcore.errors import InvalidHook
 from expcore.rhythm import Rhythm, SaveRhythm
 from expcore.types import Clock, History, Metrics, is_hook
@@ -265,7 +265,7 @@ class TrainingLoop:
             call_hook(listener, "before_save", None, run.step)
         states = {}
         for key, hook in self._keys.items():
-            with blamed(hook, "get_state"):
+            with Blamed(hook, "get_state"):
                 states[key] = hook.get_state()
         saved = self._engine.save(states)
         self._rhythm.saved(run.step)
@@ -285,7 +285,7 @@ class TrainingLoop:
         for listener in self._listeners:
             after = getattr(listener, "after_save", None)
             if callable(after):
-                with blamed(listener, "after_save"):
+                with Blamed(listener, "after_save"):
                     if after(None, step):
                         run.request_stop(f"asked by {describe(listener)}")
         for hook in self._hooks:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from numbers import Real
 from typing import Any, NamedTuple
 
-from expcore.calling import blamed, describe
+from expcore.calling import Blamed, describe
 from expcore.errors import InvalidArgument
 from expcore.types import Clock
 
@@ -125,10 +125,10 @@ def _wanted(hook: Any, step: int) -> int | None:
     ask = getattr(hook, "next_step", None)
     if not callable(ask):
         return None
-    with blamed(hook, "next_step"):
+    with Blamed(hook, "next_step"):
         wanted = ask(step)
-    if wanted is None:
-        return None
+    if wanted is None or (type(wanted) is int and wanted > step):
+        return wanted
     number = float(wanted) if isinstance(wanted, Real) else math.nan
     if not step < number < math.inf:
         raise InvalidArgument(

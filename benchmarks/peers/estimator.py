@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from functools import partial
 from typing import Any
 
 from benchmarks import data, models
@@ -125,12 +126,21 @@ class Interleaved:
 
 
 class InterleavedByCalls:
-    """Cycles by ``train`` and ``evaluate``, as the Experiment of 2017 made them; each builds its graph."""
+    """Cycles by ``train`` and ``evaluate``, as the Experiment of 2017 made them; each builds its graph.
 
-    def __init__(self, case: Case, place: Place) -> None:
-        self._estimator = make(case, place.own, save_checkpoints_secs=600, keep_checkpoint_max=KEPT)
-        self._train = lambda: data.training(case, place.data)
-        self._evaluate = lambda: data.evaluation(case, place.data)
+    Args:
+        as_taught: whether as its tutorials write it: the data are arrays, which each graph has a copy of, and
+            summaries and log lines are at their defaults.
+    """
+
+    def __init__(self, case: Case, place: Place, *, as_taught: bool = False) -> None:
+        defaults = {"save_summary_steps": 100, "log_step_count_steps": 100} if as_taught else {}
+        config = {"save_checkpoints_secs": 600, "keep_checkpoint_max": KEPT, **defaults}
+        self._estimator = make(case, place.own, **config)
+        training = data.training_arrays if as_taught else data.training
+        evaluation = data.evaluation_arrays if as_taught else data.evaluation
+        self._train = lambda: training(case, place.data)
+        self._evaluate = lambda: evaluation(case, place.data)
 
     def first(self) -> float:
         """Makes one cycle."""
@@ -180,5 +190,6 @@ SESSIONS: Sessions = {
     ("steady", "tf.estimator"): Steady,
     ("interleaved", "tf.estimator"): Interleaved,
     ("interleaved", "tf.estimator, by calls"): InterleavedByCalls,
+    ("interleaved", "tf.estimator, as taught"): partial(InterleavedByCalls, as_taught=True),
     ("export", "tf.estimator"): Export,
 }

@@ -6,7 +6,7 @@ import logging
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any, NamedTuple
 
 from expcore.errors import ExpcoreError, InvalidInput, NotCompiled
@@ -184,10 +184,17 @@ def _fused(step: Any, spec: Any, before: Callable[[], None] | None, counter: Any
     return loop
 
 
-def _run_fused(loop: Any, names: list[str], iterator: Any, n: int) -> Made:
+@lru_cache(maxsize=64)
+def _count(n: int) -> Any:
+    """A number of steps as a tensor; a run needs few of them, and making one takes as long as a hook."""
     import tensorflow as tf
 
-    done, logs = loop(iterator, tf.constant(n, tf.int64))
+    with tf.init_scope():
+        return tf.constant(n, tf.int64)
+
+
+def _run_fused(loop: Any, names: list[str], iterator: Any, n: int) -> Made:
+    done, logs = loop(iterator, _count(n))
     made = int(done)
     return Made(made, made == n, lambda: floats(zip(names, logs, strict=True)))
 
