@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from threading import Thread
 from typing import Any
 
 from expcore.calling import describe
@@ -57,7 +58,10 @@ class Evaluator:
             run = reading_run(saved.step, state.trainable.native, model_dir, self._clock)
             with told(run, hooks):
                 state.trainable.reset_metrics()
-                made = self._all(loop, iter(opened.dataset), limit, repr(opened.spec))
+                iterators = [iter(opened.dataset)]
+                made = self._all(loop, iterators[0], limit, repr(opened.spec))
+                # To destroy one takes milliseconds, as its threads end: beside whatever comes next.
+                Thread(target=iterators.clear, name="expcore-iterator").start()
                 if not made.done:
                     raise InvalidInput(
                         f"input function {describe(input_fn)} gave no batch to evaluate; return data that is "
