@@ -44,11 +44,11 @@ class CheckpointWriter:
             InvalidType: a hook's state is not JSON.
         """
         values, paths = values_of(self._state)
-        about = self._description(paths, position.number, hook_states)
+        about = self._description(paths, position, hook_states)
         return Snapshot(step, values, position.serialized(), about)
 
     def _description(
-        self, paths: Mapping[str, list[str]], passes: int, hook_states: Mapping[str, Any]
+        self, paths: Mapping[str, list[str]], position: Position, hook_states: Mapping[str, Any]
     ) -> str:
         for name, state in hook_states.items():
             try:
@@ -62,7 +62,8 @@ class CheckpointWriter:
             {
                 "format": FORMAT,
                 "variables": paths,
-                "passes": passes,
+                "passes": position.number,
+                "taken": None if position.ended else position.taken,
                 "build": self._state.trainable.build_config(),
                 "hooks": dict(hook_states),
             }

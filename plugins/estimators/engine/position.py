@@ -10,12 +10,15 @@ from typing import Any
 
 from expcore.calling import describe
 from expcore.errors import InvalidInput
+from expcore_plugins.estimators.engine import shuffles
 from expcore_plugins.estimators.engine.inputs import open_input
 from expcore_plugins.estimators.engine.messages import brief
 from expcore_plugins.estimators.engine.saved import SavedCheckpoint
 from expcore_plugins.estimators.engine.seeds import seed_data, seed_of_pass
 
 _LOG = logging.getLogger(__name__)
+
+_AT_ONCE = 100  # batches that are passed over in a call
 
 _OPEN: weakref.WeakSet[Position] = weakref.WeakSet()
 
@@ -45,6 +48,7 @@ class Position:
         iterator: the ``tf.data.Iterator``.
         ended: whether it gave its last batch.
         number: of the pass over the data, from 0.
+        taken: batches of this pass so far; None: not known.
     """
 
     def __init__(self, seed: int | None) -> None:
@@ -57,6 +61,7 @@ class Position:
         self.iterator: Any = None
         self.ended = False
         self.number = 0
+        self.taken: int | None = 0
         _OPEN.add(self)
 
     @property
@@ -106,7 +111,13 @@ class Position:
 
     def _begin(self) -> None:
         self.iterator = iter(self._input.dataset)
-        self.ended = False
+        self.ended, self.taken = False, 0
+
+    def made(self, steps: int, more: bool) -> None:
+        """Notes that a call has taken so many batches, and whether there may be more."""
+        self.ended = not more
+        if self.taken is not None:
+            self.taken += steps
 
     def probe(self) -> None:
         """Finds out, once for an input, whether its position can be saved; says once if not."""
@@ -127,15 +138,19 @@ class Position:
 
         try:
             self._serialize()
-            # Parts that are made when they are first read are not in the iterator yet, but in the graph.
-            tf.raw_ops.DatasetToGraphV2(
-                input_dataset=self._input.dataset._variant_tensor, external_state_policy=self._policy()
-            )
+            self._graph()  # parts that are made when they are first read are not in the iterator yet
         except (tf.errors.FailedPreconditionError, tf.errors.UnimplementedError) as error:
             python = "PyFunc" in str(error)
             self._why = "Python makes the batches" if python else f"TensorFlow: {brief(error)}"
             return False
         return True
+
+    def _graph(self) -> Any:
+        import tensorflow as tf
+
+        return tf.raw_ops.DatasetToGraphV2(
+            input_dataset=self._input.dataset._variant_tensor, external_state_policy=self._policy()
+        )
 
     def _policy(self) -> int:
         import tensorflow as tf
@@ -171,6 +186,9 @@ class Position:
             _LOG.info("checkpoint %s: the data begin anew, their position was not saved", saved.path)
             return
         position = saved.position()
+        if self._seed is not None and saved.taken is not None and self._lacks_shuffles(position):
+            self._read_anew(saved)
+            return
         try:
             tf.raw_ops.DeserializeIterator(resource_handle=_resource(self.iterator), serialized=position)
         except (tf.errors.OpError, ValueError) as error:
@@ -181,12 +199,60 @@ class Position:
                 brief(error),
             )
             self._begin()
+        else:
+            self.taken = saved.taken
+
+    def _lacks_shuffles(self, position: Any) -> bool:
+        return shuffles.in_position(position) < shuffles.in_pipeline(self._graph())
+
+    def _read_anew(self, saved: SavedCheckpoint) -> None:
+        """Comes to a position that was not saved whole by the way that led there, which the seed fixes."""
+        batches = saved.taken or 0
+        _LOG.info(
+            "checkpoint %s was saved where a shuffled pass ended, which TensorFlow does not keep: the %d "
+            "batches before it are read again",
+            saved.path,
+            batches,
+        )
+        self._open_pass(saved.passes)
+        self.taken = _pass_over(self.iterator, batches)
+        if self.taken < batches:
+            _LOG.warning(
+                "the data of %s ended after %d batches, before the position in checkpoint %s: they begin "
+                "anew",
+                describe(self._input_fn),
+                self.taken,
+                saved.path,
+            )
+            self._begin()
 
     def nothing_given(self) -> InvalidInput:
         """Returns the error for input without a single batch."""
         return InvalidInput(
             f"input function {describe(self._input_fn)} gave no batch; return data that is not empty"
         )
+
+
+def _pass_over(iterator: Any, n: int) -> int:
+    """Takes n batches and returns how many there were; in short calls, so that signals are served."""
+    import tensorflow as tf
+
+    @tf.function
+    def take(n: Any) -> Any:
+        def one(done: Any, _: Any) -> Any:
+            more = iterator.get_next_as_optional().has_value()
+            return done + tf.cast(more, tf.int64), more
+
+        start = (tf.constant(0, tf.int64), tf.constant(True))
+        return tf.while_loop(lambda done, more: more & (done < n), one, start)[0]
+
+    done = 0
+    while done < n:
+        taken = int(take(tf.constant(min(_AT_ONCE, n - done), tf.int64)))
+        if taken == 0:
+            break
+        done += taken
+    return done
 
 
 def _resource(iterator: Any) -> Any:

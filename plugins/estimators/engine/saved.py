@@ -83,6 +83,12 @@ class SavedCheckpoint:
         return int(self.about.get("passes", 0))
 
     @property
+    def taken(self) -> int | None:
+        """How many batches of the last pass had been taken; None where the data had ended, or not known."""
+        taken = self.about.get("taken")
+        return None if taken is None else int(taken)
+
+    @property
     def has_iterator(self) -> bool:
         """Whether the position in the input is in it."""
         return POSITION_KEY in self._shapes

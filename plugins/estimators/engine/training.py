@@ -157,7 +157,7 @@ class TrainingEngine:
             raise
         self.step += done
         self._made += done
-        self._position.ended = not more
+        self._position.made(done, more)
         return Advance(done, more, logs)
 
     def idle(self) -> None:

@@ -1,0 +1,141 @@
+"""A position in shuffled data is exact wherever it is taken, also where TensorFlow leaves a shuffle out."""
+
+from __future__ import annotations
+
+import logging
+from types import SimpleNamespace
+
+import pytest
+
+tf = pytest.importorskip("tensorflow")
+from expcore_plugins.estimators.engine import shuffles  # noqa: E402
+from expcore_plugins.estimators.engine.position import Position  # noqa: E402
+
+pytestmark = pytest.mark.tf
+
+N = 10
+
+
+def rows(n=N):
+    return tf.data.Dataset.range(n)
+
+
+def grown(i):
+    return tf.fill([i % 3], tf.cast(i, tf.float32))
+
+
+PIPELINES = {
+    "batches that end with their pass": lambda: rows().shuffle(N).batch(4).repeat(),
+    "counted passes": lambda: rows().shuffle(N).batch(4).repeat(60),
+    "read ahead": lambda: rows().shuffle(N).batch(4).repeat().prefetch(3),
+    "padded": lambda: rows().shuffle(N).map(grown).padded_batch(4).repeat(),
+    "mapped beside": lambda: rows().shuffle(N).batch(4).map(lambda x: x + 1, num_parallel_calls=2).repeat(),
+    "a pass is one batch": lambda: rows().shuffle(N).batch(40).repeat(),
+    "one after the other": lambda: rows().shuffle(N).concatenate(rows().shuffle(N)).batch(3).repeat(),
+    "side by side": lambda: tf.data.Dataset.zip((rows().shuffle(N), rows().shuffle(N))).batch(4).repeat(),
+    "parts in turns": lambda: (
+        rows(5)
+        .shuffle(5)
+        .interleave(lambda i: tf.data.Dataset.range(10 * i, 10 * i + 4), cycle_length=3)
+        .shuffle(20)
+        .batch(4)
+        .repeat()
+    ),
+    "drawn from two": lambda: (
+        tf.data.Dataset.sample_from_datasets([rows().shuffle(N), rows().shuffle(N)]).batch(3).repeat()
+    ),
+    "random numbers": lambda: (
+        tf.data.Dataset.random(rerandomize_each_iteration=True).take(N).batch(4).repeat()
+    ),
+    "over the ends of passes": lambda: rows().shuffle(N).repeat().batch(4),
+    "whole batches": lambda: rows().shuffle(N).batch(4, drop_remainder=True).repeat(),
+}
+
+
+def opened(pipeline):
+    position = Position(seed=3)
+    position.open(pipeline)
+    position.probe()
+    return position
+
+
+def given(position, n):
+    batches = [tf.nest.map_structure(lambda t: t.numpy().tolist(), next(position.iterator)) for _ in range(n)]
+    position.made(n, True)
+    return batches
+
+
+def checkpoint(position):
+    """A checkpoint as far as a position goes."""
+    saved = position.serialized()
+    return SimpleNamespace(
+        path="ckpt", has_iterator=True, position=lambda: saved, passes=position.number, taken=position.taken
+    )
+
+
+@pytest.mark.parametrize("name", PIPELINES)
+def test_who_goes_on_from_a_position_gets_the_batches_that_were_to_come(name):
+    pipeline = PIPELINES[name]
+    straight = given(opened(pipeline), 26)
+    lacking = 0
+    for n in range(13):
+        position = opened(pipeline)
+        assert given(position, n) == straight[:n]
+        saved = checkpoint(position)
+        lacking += position._lacks_shuffles(saved.position())
+        again = opened(pipeline)
+        again.restore(saved)
+        assert again.taken == n
+        assert given(again, 13) == straight[n : n + 13], f"after {n} batches"
+    assert lacking or name in ("over the ends of passes", "whole batches"), "the case shows nothing"
+
+
+def test_a_position_that_was_restored_is_saved_as_well_as_another():
+    pipeline = PIPELINES["batches that end with their pass"]
+    straight = given(opened(pipeline), 30)
+    position = opened(pipeline)
+    for n in range(20):
+        position = opened(pipeline) if n == 0 else position
+        assert given(position, 1) == straight[n : n + 1]
+        saved = checkpoint(position)
+        position = opened(pipeline)
+        position.restore(saved)
+
+
+@pytest.mark.parametrize(
+    ("pipeline", "drawing"),
+    [
+        (lambda: rows().shuffle(N).batch(4).repeat(), 1),
+        (lambda: rows().shuffle(N).batch(4), 0),
+        (lambda: rows().shuffle(N, reshuffle_each_iteration=False).batch(4).repeat(), 0),
+        (lambda: rows().batch(4).repeat(), 0),
+    ],
+)
+def test_only_data_whose_later_passes_hang_on_the_earlier_ones_are_read_again(pipeline, drawing):
+    assert shuffles.in_pipeline(opened(pipeline)._graph()) == drawing
+
+
+def test_data_that_have_become_shorter_begin_anew_with_a_line(caplog):
+    pipeline = PIPELINES["a pass is one batch"]
+    position = opened(pipeline)
+    given(position, 7)
+    saved = checkpoint(position)
+    shorter = opened(lambda: rows().shuffle(N).batch(40).repeat(5))
+    with caplog.at_level(logging.WARNING):
+        shorter.restore(saved)
+    assert shorter.taken == 0
+    assert len(given(shorter, 5)) == 5
+    assert "ended after 5 batches, before the position in checkpoint ckpt" in caplog.text
+
+
+def test_data_without_a_seed_keep_what_tensorflow_kept():
+    position = Position(seed=None)
+    position.open(PIPELINES["a pass is one batch"])
+    position.probe()
+    given(position, 3)
+    again = Position(seed=None)
+    again.open(PIPELINES["a pass is one batch"])
+    again.probe()
+    again.restore(checkpoint(position))
+    assert again.taken == 3
+    assert sorted(given(again, 1)[0]) == list(range(N))
