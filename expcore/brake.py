@@ -8,7 +8,6 @@ from statistics import median
 from typing import Any
 
 from expcore.calling import describe
-from expcore.rhythm import Plan
 from expcore.types import Clock
 
 _LOG = logging.getLogger(__name__)
@@ -38,17 +37,15 @@ class Brake:
         self._own = [0.0] * len(hooks)  # seconds of its after_steps
         self._watched = set(range(len(hooks)))
 
-    def called(self, plan: Plan, step: int, done: int, secs: float) -> None:
-        """Notes a call of some steps, at least one, that has come to a global step."""
+    def called(self, done: int, secs: float) -> None:
+        """Notes a call of some steps, at least one."""
         self._calls += 1
         self._steps += done
         self._secs += secs
-        for i, wanted in enumerate(plan.wanted):
-            if wanted is not None and wanted <= step:
-                self._stops[i] += 1
 
     def stopped(self, i: int, secs: float) -> None:
-        """Notes the time of a hook at a stop."""
+        """Notes a stop that a hook wanted, by its step or its seconds, and the hook's time at it."""
+        self._stops[i] += 1
         self._own[i] += secs
 
     def tell(self) -> None:

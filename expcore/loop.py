@@ -235,11 +235,12 @@ class TrainingLoop:
         self._rhythm.measured(secs, advance.done)
         run.made(advance)
         if advance.done:
-            self._brake.called(plan, run.step, advance.done, secs)
+            self._brake.called(advance.done, secs)
             for i, (hook, at) in enumerate(zip(self._hooks, plan.wanted, strict=True)):
                 if self._rhythm.due(hook, at, run.step):
                     start = now()
                     self._after_steps(hook)
+                    self._rhythm.served(hook)
                     self._brake.stopped(i, now() - start)
             self._brake.tell()
         if run.until is not None and run.step >= run.until:

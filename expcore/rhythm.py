@@ -15,7 +15,33 @@ from expcore.types import Clock
 MAX_CALL_SECS = 1.0
 """No compiled call is planned longer than this, so that signals, heartbeat and clocks are served."""
 
-_GROWTH = 10  # of a call over the longest so far: what a step or two took says little of the next thousands
+_GROWTH = 10  # of a call over the longest so far
+
+
+class Pace:
+    """The pace of compiled calls, as measured: how many steps fit into some seconds.
+
+    A call grows step by step: what the first steps took says little of the next thousands, whose data may
+    not be at hand.
+    """
+
+    def __init__(self) -> None:
+        self._secs = 0.0  # a step, of the last call
+        self._longest = 0  # steps of a call
+
+    def measured(self, secs: float, done: int) -> None:
+        """Takes over the time of a call."""
+        if done:
+            self._longest, self._secs = max(self._longest, done), secs / done
+
+    def steps_in(self, secs: float) -> float:
+        """Steps, and parts of one, that are made in some seconds; one before anything is known."""
+        most = max(1, _GROWTH * self._longest)
+        return min(secs / self._secs, most) if self._secs > 0 else most
+
+    def longest_call(self) -> int:
+        """Steps of a call that is as long as it may be."""
+        return max(1, math.floor(self.steps_in(MAX_CALL_SECS)))
 
 
 @dataclass(frozen=True)
@@ -57,8 +83,7 @@ class Rhythm:
         for hook in self._timed:
             _check_every_secs(hook)
         self._saved_step = step
-        self._pace = 0.0  # seconds a step, of the last call
-        self._longest = 0  # steps of a call
+        self._pace = Pace()
         self.start()
 
     def start(self) -> None:
@@ -84,27 +109,28 @@ class Rhythm:
         if self._save.secs is not None:
             deadlines.append(self._saved_at + self._save.secs)
         # The first step at or after a deadline; stopping before it would cost a call of one step more.
-        limits += [math.ceil(self._steps_in(deadline - now)) for deadline in deadlines]
-        limits.append(math.floor(self._steps_in(MAX_CALL_SECS)))
+        limits += [math.ceil(self._pace.steps_in(deadline - now)) for deadline in deadlines]
+        limits.append(self._pace.longest_call())
         return Plan(max(1, min(limits)), wanted)
-
-    def _steps_in(self, secs: float) -> float:
-        """Steps, and parts of one, that the measured pace makes in some seconds; one before it is known."""
-        most = max(1, _GROWTH * self._longest)
-        return min(secs / self._pace, most) if self._pace > 0 else most
 
     def measured(self, secs: float, done: int) -> None:
         """Takes over the time of a call."""
-        if done:
-            self._longest, self._pace = max(self._longest, done), secs / done
+        self._pace.measured(secs, done)
 
     def due(self, hook: Any, wanted: int | None, step: int) -> bool:
         """Whether a hook is due at this stop."""
-        now = self._clock.monotonic()
-        if id(hook) in self._fired and now - self._fired[id(hook)] >= hook.every_secs:
-            self._fired[id(hook)] = now
+        fired = self._fired.get(id(hook))
+        if fired is not None and self._clock.monotonic() - fired >= hook.every_secs:
             return True
         return wanted is not None and step >= wanted
+
+    def served(self, hook: Any) -> None:
+        """Notes that a hook has had its stop: its seconds count from here.
+
+        Counted from the start, a hook that takes longer than its rhythm would be due again at once.
+        """
+        if id(hook) in self._fired:
+            self._fired[id(hook)] = self._clock.monotonic()
 
     def save_due(self, step: int) -> bool:
         """Whether a checkpoint is due at this stop."""

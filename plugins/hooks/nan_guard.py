@@ -6,8 +6,8 @@ import math
 from typing import Any
 
 from expcore.errors import NanLoss
-from expcore.metrics import value_of
-from expcore.types import Run
+from expcore.metrics import numbers, value_of
+from expcore.types import Metrics, Run
 from expcore_plugins.arguments import text
 from expcore_plugins.hooks.periodic import Periodic
 
@@ -22,7 +22,7 @@ class NanGuard(Periodic):
 
     Args:
         every_n_steps: at every multiple of this global step, >= 1.
-        metric: the training metric to look at.
+        metric: the training metric to look at; None: ``loss``, or all where there is no loss.
         fail: True: the run fails with NanLoss; False: it ends as if it were finished, with the reason "nan"
             and a last checkpoint of that state.
 
@@ -30,9 +30,9 @@ class NanGuard(Periodic):
         InvalidArgument: an argument is something else.
     """
 
-    def __init__(self, every_n_steps: int = 100, metric: str = "loss", fail: bool = True) -> None:
+    def __init__(self, every_n_steps: int = 100, metric: str | None = None, fail: bool = True) -> None:
         super().__init__(_SUBJECT, every_n_steps, None)
-        self.metric = text(_SUBJECT, "metric", metric)
+        self.metric = None if metric is None else text(_SUBJECT, "metric", metric)
         self.fail = fail
         self._run: Run | None = None
         self._first = 0
@@ -50,16 +50,22 @@ class NanGuard(Periodic):
         """
         if run.step == self._first:
             return
-        value = value_of(run.metrics, self.metric, _SUBJECT)
-        if math.isfinite(value):
-            return
-        if not self.fail:
-            run.request_stop("nan")
-            return
-        raise NanLoss(
-            f"{_SUBJECT}: metric {self.metric!r} is {value} at global step {run.step}; it must be finite; "
-            "look at the data and the learning rate, then start again from the last checkpoint"
-        )
+        for metric in self._watched(run.metrics):
+            value = value_of(run.metrics, metric, _SUBJECT)
+            if math.isfinite(value):
+                continue
+            if not self.fail:
+                run.request_stop("nan")
+                return
+            raise NanLoss(
+                f"{_SUBJECT}: metric {metric!r} is {value} at global step {run.step}; it must be finite; "
+                "look at the data and the learning rate, then start again from the last checkpoint"
+            )
+
+    def _watched(self, metrics: Metrics) -> list[str]:
+        if self.metric is not None:
+            return [self.metric]
+        return ["loss"] if "loss" in metrics else list(numbers(metrics))
 
     def get_state(self) -> dict[str, Any]:
         """Looks once more: the loop asks for states right before it saves. There is no state to keep."""

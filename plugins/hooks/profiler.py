@@ -65,6 +65,10 @@ class Profiler:
                     "not overlap; give every_n_steps of at least steps, or fewer steps"
                 )
         self.every_n_steps = every_n_steps
+        if directory is not None and (not isinstance(directory, (str, os.PathLike)) or not directory):
+            raise InvalidArgument(
+                f"{_SUBJECT}: directory is {directory!r}; it must be a path, or None for the model directory"
+            )
         self.directory = directory
         self._recording: _Recording | None = None
         self._tried: int | None = None
@@ -80,13 +84,16 @@ class Profiler:
         return None if n is None else first + n
 
     def begin(self, run: Run) -> None:
-        """Begins to trace where the run begins in a window.
+        """Makes the directory, and begins to trace where the run begins in a window.
 
         Raises:
             CannotWrite: the directory cannot be made or written.
         """
         self._tried, self._told = None, False
-        if self._window(run.step) is None:
+        if self._window(run.step) is not None:
+            with _as_cannot_write(self._place(run)):
+                os.makedirs(self._place(run), exist_ok=True)
+        else:
             _LOG.info(
                 "%s: training goes on from step %d, after the steps %d to %d: nothing is traced; give "
                 "a later start_step, or every_n_steps",
@@ -96,6 +103,9 @@ class Profiler:
                 self.start_step + self.steps,
             )
         self._go_on(run)
+
+    def _place(self, run: Run) -> str:
+        return os.fspath(self.directory or run.model_dir)
 
     def next_step(self, step: int) -> int | None:
         """Returns the beginning of the next window; in a window the next step; None after the last."""
@@ -126,7 +136,7 @@ class Profiler:
         import tensorflow as tf
 
         try:
-            return _Recording(os.fspath(self.directory or run.model_dir), run.clock, run.step)
+            return _Recording(self._place(run), run.clock, run.step)
         except tf.errors.AlreadyExistsError:
             if not self._told:
                 _LOG.warning(

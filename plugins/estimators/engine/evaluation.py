@@ -5,15 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from threading import Thread
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from expcore.calling import describe
 from expcore.errors import InvalidInput
 from expcore.loop import Advance, check_hooks
 from expcore.reading import reading_run, told
-from expcore.rhythm import MAX_CALL_SECS
+from expcore.rhythm import Pace
 from expcore.types import Clock
+from expcore_plugins.estimators.engine.failures import explained_batches
 from expcore_plugins.estimators.engine.kept import KeptInputs
 from expcore_plugins.estimators.engine.saved import SavedCheckpoint
+from expcore_plugins.estimators.engine.seeds import generators_kept
 from expcore_plugins.estimators.engine.state import LiveState
 from expcore_plugins.estimators.engine.steps import Loop, StepBuilder
 
@@ -30,7 +33,7 @@ class Evaluator:
     def __init__(self, state: LiveState, steps: StepBuilder, clock: Clock) -> None:
         self._state, self._steps, self._clock = state, steps, clock
         self._inputs = KeptInputs()
-        self._paces: dict[str, float] = {}  # seconds a step, by structure of the input
+        self._paces: WeakKeyDictionary[Any, Pace] = WeakKeyDictionary()  # by dataset
 
     def run(
         self,
@@ -50,6 +53,17 @@ class Evaluator:
             ModelMismatch: it is of another model.
         """
         check_hooks(hooks)
+        with generators_kept():
+            return self._run(saved, input_fn, limit, hooks, model_dir)
+
+    def _run(
+        self,
+        saved: SavedCheckpoint,
+        input_fn: Callable[[], Any],
+        limit: int | None,
+        hooks: Sequence[Any],
+        model_dir: str,
+    ) -> dict[str, float]:
         state = self._state
         opened = self._inputs.open(input_fn)
         _check_ends(opened.dataset, limit, input_fn)
@@ -59,7 +73,9 @@ class Evaluator:
             with told(run, hooks):
                 state.trainable.reset_metrics()
                 iterators = [iter(opened.dataset)]
-                made = self._all(loop, iterators[0], limit, repr(opened.spec))
+                pace = self._paces.setdefault(opened.dataset, Pace())
+                with explained_batches(input_fn, state.trainable.name):
+                    made = self._all(loop, iterators[0], limit, pace)
                 # To destroy one takes milliseconds, as its threads end: beside whatever comes next.
                 Thread(target=iterators.clear, name="expcore-iterator").start()
                 if not made.done:
@@ -71,17 +87,16 @@ class Evaluator:
                 run.request_stop("steps" if made.more else "input ended")
             return dict(run.metrics)
 
-    def _all(self, loop: Loop, iterator: Any, limit: int | None, spec: str) -> Advance:
+    def _all(self, loop: Loop, iterator: Any, limit: int | None, pace: Pace) -> Advance:
         """Runs calls of about a second until the limit or the end, so that signals are served."""
         done, more = 0, True
         logs: Callable[[], Any] = dict
         while more and (limit is None or done < limit):
-            pace = self._paces.get(spec)
-            n = 1 if pace is None else max(1, int(MAX_CALL_SECS / max(pace, 1e-9)))
+            n = pace.longest_call()
             start = self._clock.monotonic()
             made = loop(iterator, n if limit is None else min(n, limit - done))
+            pace.measured(self._clock.monotonic() - start, made.done)
             if made.done:
-                self._paces[spec] = (self._clock.monotonic() - start) / made.done
                 done, logs = done + made.done, made.logs
             more = made.more
         return Advance(done, more, logs)

@@ -39,7 +39,8 @@ def parts(model: Any) -> Iterator[Part]:
                 yield from walk(item, f"{path}{i}/")
         elif value is model or _is_open(value):
             for key in sorted(vars(value)):
-                yield from walk(vars(value)[key], f"{path}{key}/")
+                if not key.startswith("_self_"):  # TensorFlow's own, with everything once more
+                    yield from walk(vars(value)[key], f"{path}{key}/")
 
     yield from walk(model, "")
 

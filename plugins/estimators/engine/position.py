@@ -45,6 +45,7 @@ class Position:
         seed: of the data; what the input function draws hangs on it alone. None: not seeded.
 
     Attributes:
+        input_fn: the function that gave the data; None before the first one.
         iterator: the ``tf.data.Iterator``.
         ended: whether it gave its last batch.
         number: of the pass over the data, from 0.
@@ -53,7 +54,7 @@ class Position:
 
     def __init__(self, seed: int | None) -> None:
         self._seed = seed
-        self._input_fn: Any = None
+        self.input_fn: Any = None
         self._input: Any = None
         self._savable: bool | None = None  # not known yet
         self._told = False
@@ -75,26 +76,26 @@ class Position:
         Raises:
             InvalidType, InvalidInput: as ``open_input``.
         """
-        if self._input is not None and same_function(input_fn, self._input_fn):
+        if self._input is not None and same_function(input_fn, self.input_fn):
             if self.ended:
                 self.begin_anew("the input had ended")
             return
-        if self._input_fn is not None:
+        if self.input_fn is not None:
             _LOG.info(
                 "training goes on with the input function %s instead of %s: its data begin anew",
                 describe(input_fn),
-                describe(self._input_fn),
+                describe(self.input_fn),
             )
-        self._input_fn, self._input, self._savable = input_fn, None, None
+        self.input_fn, self._input, self._savable = input_fn, None, None
         self._open_pass(0)
 
     def forget(self) -> None:
         """Leaves the input, as if no call had been made."""
-        self._input_fn = self._input = None
+        self.input_fn = self._input = None
 
     def begin_anew(self, why: str) -> None:
         """Makes another pass over the same input."""
-        _LOG.info("%s: the data of %s begin anew", why, describe(self._input_fn))
+        _LOG.info("%s: the data of %s begin anew", why, describe(self.input_fn))
         self._open_pass(self.number + 1)
 
     def _open_pass(self, number: int) -> None:
@@ -106,7 +107,7 @@ class Position:
         self.number = number
         if self._input is None or self._seed is not None or not self._input.again:
             seed_data(seed_of_pass(self._seed, number))
-            self._input = open_input(self._input_fn)
+            self._input = open_input(self.input_fn)
         self._begin()
 
     def _begin(self) -> None:
@@ -128,7 +129,7 @@ class Position:
             _LOG.warning(
                 "the position in the data of %s cannot be saved (%s): checkpoints are written without it, "
                 "and after a restart the data begin anew",
-                describe(self._input_fn),
+                describe(self.input_fn),
                 self._why,
             )
 
@@ -195,7 +196,7 @@ class Position:
             _LOG.warning(
                 "the position in checkpoint %s does not fit the data of %s (%s): they begin anew",
                 saved.path,
-                describe(self._input_fn),
+                describe(self.input_fn),
                 brief(error),
             )
             self._begin()
@@ -220,7 +221,7 @@ class Position:
             _LOG.warning(
                 "the data of %s ended after %d batches, before the position in checkpoint %s: they begin "
                 "anew",
-                describe(self._input_fn),
+                describe(self.input_fn),
                 self.taken,
                 saved.path,
             )
@@ -229,7 +230,7 @@ class Position:
     def nothing_given(self) -> InvalidInput:
         """Returns the error for input without a single batch."""
         return InvalidInput(
-            f"input function {describe(self._input_fn)} gave no batch; return data that is not empty"
+            f"input function {describe(self.input_fn)} gave no batch; return data that is not empty"
         )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cached_property, partial
@@ -14,6 +15,7 @@ from expcore_plugins.estimators.engine.messages import brief
 from expcore_plugins.estimators.engine.trainable import Named
 
 FORMAT = 2
+_NUMBER = re.compile(r"_\d+(?=[_/:]|$)")
 VALUE = ".ATTRIBUTES/VARIABLE_VALUE"
 STEP_KEY = f"step/{VALUE}"
 ABOUT_KEY = "about/.ATTRIBUTES/py_state"
@@ -127,6 +129,12 @@ class SavedCheckpoint:
         paths = self.about["variables"].get(section, [])
         return {path: partial(read, i) for i, path in enumerate(paths)}
 
+    def values_by_path(self, section: str) -> list[tuple[str, Any]]:
+        """Returns the paths and values of a section; a path may stand there more than once."""
+        paths = self.about["variables"].get(section, [])
+        with reading(self.path):
+            return [(path, self._reader.get_tensor(key_of(section, i))) for i, path in enumerate(paths)]
+
     def fits(self, section: str, variables: Sequence[Named]) -> bool:
         """Whether the section has the same number of variables, of the same shapes and types."""
         return self._misfit(section, variables) is None
@@ -151,9 +159,16 @@ class SavedCheckpoint:
                 return (
                     f"it has {theirs} where there is {path} {variable.dtype.name}{list(variable.shape)} now"
                 )
+            if i < len(paths) and _kind(paths[i]) != _kind(path):
+                return f"it has {paths[i]} where there is {path} now"
         if saved != len(variables):
             return f"it has {saved} variables where there are {len(variables)} now"
         return None
+
+
+def _kind(path: str) -> str:
+    """A path without the numbers that Keras gives to names as they come, others in another process."""
+    return _NUMBER.sub("", path)
 
 
 def key_of(section: str, i: int) -> str:

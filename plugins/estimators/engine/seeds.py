@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import random
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 
 def seed_everything(seed: int | None) -> None:
@@ -38,3 +40,16 @@ def seed_data(seed: int | None) -> None:
         random.seed(seed)
         np.random.seed(seed)
         tf.random.set_seed(seed)
+
+
+@contextmanager
+def generators_kept() -> Iterator[None]:
+    """Has Python's and NumPy's global generators at its end where they were, whatever was drawn."""
+    import numpy as np
+
+    python, numbers = random.getstate(), np.random.get_state()
+    try:
+        yield
+    finally:
+        random.setstate(python)
+        np.random.set_state(numbers)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from expcore.errors import listing
 from expcore_plugins.estimators.engine.trainable import (
     EXTRA,
     METRICS,
@@ -20,6 +22,9 @@ if TYPE_CHECKING:
     from expcore_plugins.estimators.engine.directory import Identity
     from expcore_plugins.estimators.engine.saved import SavedCheckpoint
     from expcore_plugins.estimators.engine.snapshot import Snapshot
+
+
+_LOG = logging.getLogger(__name__)
 
 
 class LiveState:
@@ -46,6 +51,7 @@ class LiveState:
         self.used: list[Any] = []
         self.touched: list[Any] = []
         self.snapshot: Snapshot | None = None
+        self._told = False
 
     def section(self, name: str) -> Sequence[Named]:
         """Returns the variables of a section, in an order that every build of the model gives again."""
@@ -109,13 +115,42 @@ class LiveState:
         if extra and saved.fits(EXTRA, extra):
             names = (*names, EXTRA)
         values: Mapping[str, Any] = {} if self.holds == saved.identity else self._values(saved, names)
+        others = [] if self.used or self.holds == saved.identity else self._others(saved)
         with self.kept(sorted({*names, MODEL, METRICS})):
             for name, arrays in values.items():
                 self.put(name, arrays)
+            for variable, value in others:
+                variable.assign(value)
             if averages and with_optimizer:
                 self.trainable.use_averages()
             self.holds, self.lent = saved.identity, True
             yield
+
+    def _others(self, saved: SavedCheckpoint) -> list[tuple[Any, Any]]:
+        """Variables that steps traced here use besides the model's, with values, where none was of training.
+
+        Which is which then hangs on their names alone; what finds no place is told once.
+        """
+        here: dict[str, list[Any]] = {}
+        for path, variable in self._besides(self.touched):
+            here.setdefault(path, []).append(variable)
+        found, lost = [], []
+        for path, value in saved.values_by_path(EXTRA):
+            places = here.pop(path, [])
+            if len(places) == 1 and places[0].shape.is_compatible_with(value.shape):
+                found.append((places[0], value))
+            elif value.dtype.kind == "f":
+                lost.append(path)
+        if lost and not self._told:
+            self._told = True
+            _LOG.warning(
+                "checkpoint %s holds %s besides the model's variables; a process that has not trained cannot "
+                "tell their places, so that they have their first values here; make them attributes of the "
+                "model",
+                saved.path,
+                listing(sorted(lost)),
+            )
+        return found
 
     def _values(self, saved: SavedCheckpoint, names: Sequence[str]) -> Mapping[str, Any]:
         snapshot = self.snapshot

@@ -11,6 +11,7 @@ from expcore.errors import CheckpointCorrupt, listing
 from expcore.loop import Advance, PendingSave
 from expcore_plugins.estimators.engine.checkpoints import CheckpointWriter, Pending
 from expcore_plugins.estimators.engine.directory import check_not_lost, checkpoints, prepare
+from expcore_plugins.estimators.engine.failures import explained_batches
 from expcore_plugins.estimators.engine.position import Position
 from expcore_plugins.estimators.engine.saved import SavedCheckpoint
 from expcore_plugins.estimators.engine.snapshot import Snapshot
@@ -135,7 +136,7 @@ class TrainingEngine:
         """Makes at most n steps; input that is at its end before the first step of a call begins anew.
 
         Raises:
-            InvalidInput: a whole pass over the input gave nothing.
+            InvalidInput: a whole pass over the input gave nothing, or a batch does not fit.
         """
         made = self._run(n)
         if made.done == 0 and self._made == 0:
@@ -149,7 +150,8 @@ class TrainingEngine:
     def _run(self, n: int) -> Advance:
         self._state.holds = self._state.snapshot = None
         try:
-            done, more, logs = self._loop(self._position.iterator, n)
+            with explained_batches(self._position.input_fn, self._state.trainable.name):
+                done, more, logs = self._loop(self._position.iterator, n)
         except BaseException:
             # Some variables may be a step ahead of the others: the next call starts like a new process.
             self.restored = False

@@ -27,9 +27,9 @@ class WarmStart:
     optimizer begins anew.
 
     A variable takes the value of the same name. Names are the paths of Keras variables
-    (``encoder/dense/kernel``), those of TensorFlow's in other models. Where there is no such name, the rest
-    of it after its first part counts, if it is the rest of one name only: Keras numbers the names of models
-    that were not named.
+    (``encoder/dense/kernel``), those of TensorFlow's in other models. Where there is no such name, its rest
+    after the first part counts, if one name only has that rest, or is it: Keras numbers the names of models
+    that were not named, and leaves them out where it loads a Sequential model.
 
     Args:
         path: a checkpoint of an expcore estimator, a model directory (its latest checkpoint), a checkpoint
@@ -107,8 +107,8 @@ class WarmStart:
     def _value(self, named: Named, source: Mapping[str, Any]) -> Any:
         name = self.names.get(named.path, named.path)
         if name not in source:
-            alike = [other for other in source if _rest(other) == _rest(name)]
-            if named.path in self.names or len(alike) != 1:
+            alike = [] if named.path in self.names else _alike(name, source)
+            if len(alike) != 1:
                 raise ModelMismatch(
                     f"warm_start: {os.fspath(self.path)!r} has no value for {named.path!r}; it has "
                     f"{listing(sorted(source))}: leave it out by variables=, or say "
@@ -146,6 +146,18 @@ def warm_start_of(subject: str, given: Any) -> WarmStart | None:
         f"{subject}: warm_start is a {describe_type(type(given))}; give a WarmStart, a path, or "
         "a mapping with path, variables and names"
     )
+
+
+def _alike(name: str, source: Mapping[str, Any]) -> list[str]:
+    """The names that differ in the model's name only: one has none, or both have another."""
+    for same in (
+        lambda other: other == _rest(name) or _rest(other) == name,
+        lambda other: _rest(other) == _rest(name),
+    ):
+        found = [other for other in source if same(other)]
+        if found:
+            return found
+    return []
 
 
 def _rest(name: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import sys
@@ -32,6 +33,8 @@ def require_keras() -> None:
     Raises:
         ExpcoreError: Keras or TensorFlow is missing or too old, or Keras runs on another backend.
     """
+    # Asked before Keras is imported, which would fail for want of the other library.
+    _check_backend(_backend_asked_for())
     try:
         import keras
         import tensorflow as tf
@@ -45,11 +48,30 @@ def require_keras() -> None:
         raise ExpcoreError(
             f"KerasEstimator: TensorFlow is {tf.__version__}, it needs 2.20 or later; {_ADVICE}"
         )
-    if keras.config.backend() != "tensorflow":
+    _check_backend(keras.config.backend())
+
+
+def _check_backend(name: str) -> None:
+    if name != "tensorflow":
         raise ExpcoreError(
-            f"KerasEstimator: Keras runs on {keras.config.backend()!r}, it needs the backend 'tensorflow'; "
+            f"KerasEstimator: Keras runs on {name!r}, it needs the backend 'tensorflow'; "
             "set KERAS_BACKEND=tensorflow before Keras is imported"
         )
+
+
+def _backend_asked_for() -> str:
+    """The backend that Keras will run on, by its own rules: the variable, else its file, else TensorFlow."""
+    if "keras" in sys.modules:
+        return "tensorflow"  # it says itself
+    asked = os.environ.get("KERAS_BACKEND")
+    if asked:
+        return asked
+    home = os.environ.get("KERAS_HOME") or os.path.join(os.path.expanduser("~"), ".keras")
+    try:
+        with open(os.path.join(home, "keras.json")) as file:
+            return str(json.load(file).get("backend", "tensorflow"))
+    except (OSError, ValueError, AttributeError):
+        return "tensorflow"
 
 
 def _version(text: str) -> tuple[int, ...]:
