@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
@@ -92,7 +93,7 @@ class Profiler:
         self._tried, self._told = None, False
         if self._window(run.step) is not None:
             with _as_cannot_write(self._place(run)):
-                os.makedirs(self._place(run), exist_ok=True)
+                os.makedirs(self._place(run) or os.curdir, exist_ok=True)
         else:
             _LOG.info(
                 "%s: training goes on from step %d, after the steps %d to %d: nothing is traced; give "
@@ -245,13 +246,19 @@ class _Recording:
             _LOG.info("%s: the trace of steps %d to %d is %s", _SUBJECT, self._step + 1, step, target)
 
 
+def _disk_errors() -> tuple[type[Exception], ...]:
+    """What says that the disk refuses; TensorFlow has errors of its own, once it is there."""
+    tf = sys.modules.get("tensorflow")
+    return (OSError,) if tf is None else (OSError, tf.errors.OpError)
+
+
 @contextmanager
 def _as_cannot_write(directory: str) -> Iterator[None]:
-    import tensorflow as tf
-
     try:
         yield
-    except (OSError, tf.errors.OpError) as error:
+    except Exception as error:
+        if not isinstance(error, _disk_errors()):
+            raise
         raise CannotWrite(
             f"{_SUBJECT}: no trace can be written in {directory!r} ({one_line(error)}); make room or "
             "permissions, or give another directory"

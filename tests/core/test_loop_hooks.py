@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+from itertools import pairwise
 from typing import Any
 
 import pytest
 
 from expcore.errors import InvalidHook
 from expcore.loop import Advance, SaveRhythm, TrainingLoop
+from expcore.testing import CountingEngine, drive
 from expcore.testing.clock import VirtualClock
 
 
@@ -189,3 +191,22 @@ def test_an_error_with_a_state_names_the_hook(method):
     with pytest.raises(OSError, match="disk") as caught:
         train(engine, hook, until=2)
     assert caught.value.__notes__ == [f"raised in {method}() of {__name__}.Counting"]
+
+
+def test_a_timed_hook_that_takes_longer_than_its_rhythm_rests_for_it_between_its_stops():
+    engine = CountingEngine()  # a step takes 0.01 seconds
+
+    class Slow:
+        every_secs = 1.0
+
+        def __init__(self):
+            self.at = []
+
+        def after_steps(self, run):
+            self.at.append(run.step)
+            engine.clock.sleep(3)
+
+    slow = Slow()
+    drive([slow], until=2000, engine=engine)
+    assert len(engine.calls) < 100, "not a call for each step"
+    assert all(100 <= later - earlier <= 110 for earlier, later in pairwise(slow.at[:-1]))

@@ -12,7 +12,7 @@ from typing import Any
 from expcore.errors import CheckpointCorrupt, ExpcoreError, ModelMismatch
 from expcore_plugins.estimators.engine.directory import identity
 from expcore_plugins.estimators.engine.messages import brief
-from expcore_plugins.estimators.engine.trainable import Named
+from expcore_plugins.estimators.engine.trainable import OPTIMIZER, Named
 
 FORMAT = 2
 _NUMBER = re.compile(r"_\d+(?=[_/:]|$)")
@@ -159,11 +159,26 @@ class SavedCheckpoint:
                 return (
                     f"it has {theirs} where there is {path} {variable.dtype.name}{list(variable.shape)} now"
                 )
-            if i < len(paths) and _kind(paths[i]) != _kind(path):
-                return f"it has {paths[i]} where there is {path} now"
         if saved != len(variables):
             return f"it has {saved} variables where there are {len(variables)} now"
-        return None
+        return _other_names(section, [(there, n.path) for there, n in zip(paths, variables, strict=False)])
+
+
+def _other_names(section: str, pairs: Sequence[tuple[str, str]]) -> str | None:
+    """What names tell where all shapes are the same: another optimizer, or the same parts in another order.
+
+    A layer may have another name: what Keras calls a variable hangs on how its model was built, too.
+    """
+    kinds = [(_kind(there), _kind(here)) for there, here in pairs]
+    if section == OPTIMIZER:
+        differ = [there.split("/")[0] != here.split("/")[0] for there, here in kinds]
+    else:
+        reordered = sorted(there for there, _ in kinds) == sorted(here for _, here in kinds)
+        differ = [reordered and there != here for there, here in kinds]
+    for (there, here), other in zip(pairs, differ, strict=True):
+        if other:
+            return f"it has {there} where there is {here} now"
+    return None
 
 
 def _kind(path: str) -> str:

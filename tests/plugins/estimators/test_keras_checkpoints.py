@@ -316,6 +316,33 @@ def test_a_checkpoint_of_another_model_is_told_and_nothing_on_disk_touched(run, 
     assert everything(run) == before
 
 
+def two_layers(first, second):
+    model = keras.Sequential(
+        [keras.Input((4,)), *(keras.layers.Dense(4, name=name) for name in (first, second))], name="net"
+    )
+    model.compile(keras.optimizers.SGD(0.1, momentum=0.9), "mse")
+    return model
+
+
+def rmsprop():
+    model = two_layers("a", "b")
+    model.compile(keras.optimizers.RMSprop(0.1), "mse")
+    return model
+
+
+def test_shapes_that_are_the_same_make_no_other_optimizer_and_no_other_order_fit(tmp_path):
+    make(tmp_path, lambda: two_layers("a", "b")).train(arrays, steps=2)
+    before = everything(tmp_path / "run")
+    with pytest.raises(
+        ModelMismatch, match=r"another optimizer: it has sgd\S*/\S+ where there is rm_?sprop\S*/"
+    ):
+        make(tmp_path, rmsprop).train(arrays, steps=1)
+    with pytest.raises(ModelMismatch, match=r"another model: it has \S*a/kernel where there is \S*b/"):
+        make(tmp_path, lambda: two_layers("b", "a")).train(arrays, steps=1)
+    assert everything(tmp_path / "run") == before
+    assert make(tmp_path, lambda: two_layers("x", "y")).train(arrays, steps=1).latest_checkpoint()
+
+
 def test_evaluating_a_checkpoint_of_another_model_is_told(run):
     with pytest.raises(ModelMismatch, match="another model"):
         make(run.parent, changed_layer).evaluate(arrays, steps=1)

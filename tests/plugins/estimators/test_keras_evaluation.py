@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import shutil
 import subprocess
 import sys
@@ -24,6 +25,7 @@ from expcore.errors import (
 )
 from expcore.testing import VirtualClock
 from expcore_plugins.estimators.engine import saved as saved_module
+from expcore_plugins.estimators.engine.steps import StepBuilder
 from expcore_plugins.estimators.keras import KerasEstimator
 
 pytestmark = pytest.mark.tf
@@ -150,6 +152,47 @@ def test_xla_gives_the_same_result_and_disturbs_nothing(shared, copied):
 
 
 # A pure read
+
+
+def test_what_an_evaluations_input_draws_from_numpy_and_python_is_put_back(tmp_path):
+    def shuffled():
+        rows = np.random.permutation(64)
+        random.random()
+        return np.random.default_rng(0).random((64, 4)).astype("float32")[rows], np.zeros((64, 1), "float32")
+
+    estimator = make(tmp_path).train(shuffled, steps=1)
+    before = random.getstate(), np.random.get_state()[1].tolist()
+    estimator.evaluate(shuffled)
+    assert (random.getstate(), np.random.get_state()[1].tolist()) == before
+
+
+def test_no_call_of_an_evaluation_is_planned_by_the_pace_of_other_data(tmp_path):
+    def endless_zeros():
+        return tf.data.Dataset.from_tensors(
+            (np.zeros((2, 4), "float32"), np.zeros((2, 1), "float32"))
+        ).repeat()
+
+    estimator = make(tmp_path).train(endless_zeros, steps=1)
+    planned = []
+    built = StepBuilder.test
+
+    def noted(self, spec):
+        loop = built(self, spec)
+
+        def run(iterator, n):
+            planned.append(n)
+            return loop(iterator, n)
+
+        return run
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(StepBuilder, "test", noted)
+        estimator.evaluate(endless_zeros, steps=500)
+        first = list(planned)
+        planned.clear()
+        estimator.evaluate(lambda: endless_zeros(), steps=500)
+    assert first[:3] == [1, 10, 100]
+    assert planned[0] == 1
 
 
 def test_training_with_evaluations_in_between_is_bit_for_bit_training_without(tmp_path):

@@ -649,6 +649,22 @@ def test_an_old_tensorflow_is_refused(tmp_path, monkeypatch):
     refused(tmp_path, r"TensorFlow is 2\.19\.1.*pip install")
 
 
+def test_another_backend_is_refused_also_where_its_library_is_not_installed(tmp_path):
+    code = (
+        "from expcore_plugins.estimators.keras import KerasEstimator\n"
+        "try:\n    KerasEstimator(lambda: None, 'run').train(lambda: None, max_steps=1)\n"
+        "except Exception as error:\n    print(error)\n"
+    )
+    (tmp_path / "keras.json").write_text('{"backend": "torch"}')
+    for more in ({"KERAS_BACKEND": "jax"}, {"KERAS_HOME": str(tmp_path)}):
+        environ = {k: v for k, v in os.environ.items() if k != "KERAS_BACKEND"} | more
+        done = subprocess.run(
+            [sys.executable, "-c", code], env=environ, cwd=tmp_path, capture_output=True, text=True
+        )
+        name = "torch" if "KERAS_HOME" in more else "jax"
+        assert f"Keras runs on '{name}', it needs the backend 'tensorflow'" in done.stdout
+
+
 def test_another_backend_is_refused(tmp_path, monkeypatch):
     monkeypatch.setattr(keras.config, "backend", lambda: "jax")
     refused(tmp_path, "'jax'.*KERAS_BACKEND=tensorflow")

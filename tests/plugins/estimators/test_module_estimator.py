@@ -12,6 +12,7 @@ import tensorflow as tf
 
 from expcore import Experiment, RunConfig
 from expcore.errors import InvalidArgument, InvalidType, NotCompiled, NotCopyable
+from expcore_plugins.estimators.engine.parts import parts
 from expcore_plugins.estimators.module import Functions, ModuleEstimator
 
 pytestmark = pytest.mark.tf
@@ -151,6 +152,35 @@ def test_what_a_step_uses_besides_is_saved_as_well(tmp_path):
             data, max_steps=steps
         )
     assert values(estimator)["extra/0/.ATTRIBUTES/VARIABLE_VALUE"] == np.float32(64.0).tobytes()
+
+
+def test_another_process_evaluates_what_a_step_uses_besides(tmp_path, caplog):
+    class Helper:
+        def __init__(self):
+            self.w = tf.Variable([0.0], name="w")
+
+    class Outside(tf.Module):
+        def __init__(self):
+            super().__init__()
+            self.helper = Helper()
+            self.own = tf.Variable(0.0)
+
+        def train_step(self, batch):
+            self.helper.w.assign_add([1.0])
+            return {"loss": self.helper.w[0]}
+
+        def test_step(self, batch):
+            return {"loss": self.helper.w[0]}
+
+    ModuleEstimator(Outside, tmp_path).train(data, max_steps=5)
+    evaluator = ModuleEstimator(Outside, tmp_path)
+    assert evaluator.evaluate(data, steps=1)["loss"] == 5.0
+    with ModuleEstimator(Outside, tmp_path).restored():
+        assert "holds 'w:0' besides the model's variables" in caplog.text
+
+
+def test_variables_are_called_after_the_attributes_that_hold_them():
+    assert [n.path for part in parts(Line()) for n in part.variables] == ["parts/momentum/0", "random", "w"]
 
 
 def test_they_are_saved_in_the_order_of_their_use_which_every_process_has(tmp_path):

@@ -98,6 +98,26 @@ def test_numbered_names_are_found_by_their_rest(tmp_path, source):
         assert np.array_equal(mine, theirs)
 
 
+@pytest.mark.parametrize("name", ["net", None])
+def test_an_archive_of_a_sequential_model_has_the_names_of_its_layers_alone(tmp_path, name):
+    def sequential():
+        layers = [
+            keras.Input((1,), name="x"),
+            keras.layers.Dense(4, name="a"),
+            keras.layers.Dense(1, name="b"),
+        ]
+        model = keras.Sequential(layers, name=name)
+        model.compile("sgd", loss="mse")
+        return model
+
+    saved = sequential()
+    saved.save(tmp_path / "model.keras")
+    estimator = KerasEstimator(sequential, tmp_path / "run", warm_start=WarmStart(tmp_path / "model.keras"))
+    estimator.train(lambda: (np.zeros((32, 1), "float32"), np.zeros((32, 1), "float32")), steps=1)
+    with estimator.restored() as model:
+        np.testing.assert_array_equal(model.get_layer("a").kernel, saved.get_layer("a").kernel)
+
+
 def test_it_counts_only_where_there_is_no_checkpoint(tmp_path, source):
     folder, values = source
     first = KerasEstimator(network(seed=2), tmp_path).train(data, steps=1)

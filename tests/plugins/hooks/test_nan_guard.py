@@ -58,6 +58,14 @@ def test_another_metric_can_be_guarded():
         train([NanGuard(10, metric="grad_norm")], until=20, engine=spoilt(1, math.inf, "grad_norm"))
 
 
+def test_without_a_loss_all_metrics_that_are_numbers_are_guarded():
+    with pytest.raises(NanLoss, match="metric 'mse' is nan"):
+        train([NanGuard(10)], until=20, engine=spoilt(1, name="mse"))
+    fine = Engine(metrics=lambda step: {"mse": 1.0, "word": "low"})
+    assert train([NanGuard(10)], until=20, engine=fine).step == 20
+    assert train([NanGuard(10)], until=20, engine=Engine(metrics=lambda step: {})).step == 20
+
+
 def test_a_metric_that_is_not_there_is_an_error_naming_those_there_are():
     with pytest.raises(UnknownMetric, match=r"'nan_guard': metric 'los' is not among \['loss'\].*'loss'\?"):
         train([NanGuard(every_n_steps=10, metric="los")], until=20)

@@ -378,8 +378,18 @@ def test_the_module_and_the_hook_do_without_tensorflow_until_a_window_begins(tmp
         ({"steps": 0}, "steps is 0; it must be a whole number of at least 1"),
         ({"every_n_steps": 0}, "every_n_steps is 0; it must be a whole number of at least 1"),
         ({"every_n_steps": 4}, "every_n_steps is 4 and steps is 5; windows must not overlap"),
+        ({"directory": 3}, "directory is 3; it must be a path"),
+        ({"directory": ""}, "directory is ''; it must be a path"),
     ],
 )
 def test_wrong_arguments_are_refused(arguments, message):
     with pytest.raises(InvalidArgument, match=f"hook 'profiler': {message}"):
         Profiler(**arguments)
+
+
+def test_a_directory_that_cannot_be_made_is_told_before_the_first_step(tmp_path):
+    (tmp_path / "file").write_text("")
+    engine = Engine()
+    with pytest.raises(CannotWrite, match="no trace can be written in"):
+        train([Profiler(start_step=50, directory=tmp_path / "file")], until=100, engine=engine)
+    assert engine.calls == []
