@@ -334,7 +334,7 @@ def test_shapes_that_are_the_same_make_no_other_optimizer_and_no_other_order_fit
     make(tmp_path, lambda: two_layers("a", "b")).train(arrays, steps=2)
     before = everything(tmp_path / "run")
     with pytest.raises(
-        ModelMismatch, match=r"another optimizer: it has sgd\S*/\S+ where there is rm_?sprop\S*/"
+        ModelMismatch, match=r"another optimizer: it has sgd\S+ where there is rm_?sprop"
     ):
         make(tmp_path, rmsprop).train(arrays, steps=1)
     with pytest.raises(ModelMismatch, match=r"another model: it has \S*a/kernel where there is \S*b/"):
