@@ -333,9 +333,7 @@ def rmsprop():
 def test_shapes_that_are_the_same_make_no_other_optimizer_and_no_other_order_fit(tmp_path):
     make(tmp_path, lambda: two_layers("a", "b")).train(arrays, steps=2)
     before = everything(tmp_path / "run")
-    with pytest.raises(
-        ModelMismatch, match=r"another optimizer: it has sgd\S+ where there is rm_?sprop"
-    ):
+    with pytest.raises(ModelMismatch, match=r"another optimizer: it has sgd\S+ where there is rm_?sprop"):
         make(tmp_path, rmsprop).train(arrays, steps=1)
     with pytest.raises(ModelMismatch, match=r"another model: it has \S*a/kernel where there is \S*b/"):
         make(tmp_path, lambda: two_layers("b", "a")).train(arrays, steps=1)
