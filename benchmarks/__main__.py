@@ -33,6 +33,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--quick", action="store_true", help="a few minutes, to see that all works")
     parser.add_argument("--results", type=Path, default=RESULTS, help="where the samples are: %(default)s")
     parser.add_argument("--output", type=Path, default=PAGE, help="where the page is: %(default)s")
+    parser.add_argument("--add", action="store_true", help="keep the other cases that the results have")
     parser.add_argument("--page", action="store_true", help="measure nothing, make the page again")
     given = parser.parse_args()
     given.models = given.models or ("mlp" if given.quick else ",".join(EVERY_MODEL))
@@ -43,22 +44,35 @@ def arguments() -> argparse.Namespace:
     return given
 
 
-def measure(given: argparse.Namespace) -> dict[str, Any]:
-    """Measures all cases that were asked for."""
+def measure(given: argparse.Namespace) -> None:
+    """Measures all cases that were asked for, and writes the results after each."""
     FOLDER.mkdir(exist_ok=True)
     todo = cases(given.jobs.split(","), given.models.split(","), list(map(int, given.batches.split(","))))
     size = (QUICK if given.quick else FULL).with_rounds(given.rounds)
     with tempfile.TemporaryDirectory(dir=FOLDER, prefix="run-") as folder:
         bench = Bench(Path(folder), size)
         bench.make_environments()
-        measurements = [_measured(bench, case, n, len(todo)) for n, case in enumerate(todo, 1)]
-        return {
+        results = {
             "machine": {"cores": os.cpu_count(), "system": platform.system(), "kind": platform.machine()},
             "versions": bench.versions(),
             "size": vars(size),
             "quick": given.quick,
-            "measurements": measurements,
+            "measurements": _kept(given.results) if given.add else [],
         }
+        for n, case in enumerate(todo, 1):
+            found = _measured(bench, case, n, len(todo))
+            results["measurements"] = in_order([*results["measurements"], found])
+            given.results.write_text(json.dumps(results, indent=1) + "\n")
+
+
+def _kept(results: Path) -> list[dict[str, Any]]:
+    return json.loads(results.read_text())["measurements"] if results.exists() else []
+
+
+def in_order(measurements: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Returns the last measurement of each case, in the order of the jobs."""
+    last = {tuple(m["case"].values()): m for m in measurements}
+    return sorted(last.values(), key=lambda m: list(JOBS).index(m["case"]["job"]))
 
 
 def _measured(bench: Bench, case: Case, n: int, of: int) -> dict[str, Any]:
@@ -76,7 +90,7 @@ def main() -> int:
     """Measures, unless only the page is asked for, and writes the page."""
     given = arguments()
     if not given.page:
-        given.results.write_text(json.dumps(measure(given), indent=1) + "\n")
+        measure(given)
     given.output.write_text(page(json.loads(given.results.read_text())))
     return 0
 

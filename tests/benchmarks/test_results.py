@@ -8,6 +8,7 @@ from typing import ClassVar
 
 import pytest
 
+from benchmarks.__main__ import in_order
 from benchmarks.bars import bars
 from benchmarks.case import Case
 from benchmarks.jobs import JOBS, cases
@@ -98,6 +99,13 @@ def test_the_page_says_what_was_measured_and_what_was_not():
     assert "| orbit | no wheel |" in text
     assert text.count("Not measured in this run.") == 9
     assert "<!--" not in text
+
+
+def test_what_is_measured_again_takes_the_place_of_what_was():
+    first = [measured("hooks", {"a": [1.0]}), measured("steady", {"a": [1.0]})]
+    again = measured("hooks", {"a": [2.0]})
+    kept = in_order([m.as_json() for m in (*first, again)])
+    assert [(m["case"]["job"], m["samples"]["a"]) for m in kept] == [("steady", [1.0]), ("hooks", [2.0])]
 
 
 class Worker:
