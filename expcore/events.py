@@ -7,7 +7,7 @@ import logging
 import math
 import os
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -203,17 +203,13 @@ class LogReader:
     def __init__(self, model_dir: str) -> None:
         self._dir = Path(model_dir) / LOG_DIR
         self._offsets: dict[Path, int] = {}
-        self._new: list[Event] = []
         self._warned: set[Path] = set()
 
     def read(self) -> list[Event]:
         """Returns the events since the last call: in order within a file, in any order between files."""
-        for path in sorted(self._dir.glob("events-*.jsonl")):
-            self._read(path)
-        events, self._new = self._new, []
-        return events
+        return [event for path in sorted(self._dir.glob("events-*.jsonl")) for event in self._read(path)]
 
-    def _read(self, path: Path) -> None:
+    def _read(self, path: Path) -> Iterator[Event]:
         offset = self._offsets.get(path, 0)
         try:
             if path.stat().st_size <= offset:
@@ -228,9 +224,11 @@ class LogReader:
         whole = data.rfind(b"\n") + 1
         self._offsets[path] = offset + whole
         for line in data[:whole].splitlines():
-            self._take(path, line)
+            event = self._event(path, line)
+            if event is not None:
+                yield event
 
-    def _take(self, path: Path, line: bytes) -> None:
+    def _event(self, path: Path, line: bytes) -> Event | None:
         try:
             data = json.loads(line, object_hook=_decode)
             version, kind = int(data.pop("v")), str(data.pop("event"))
@@ -249,9 +247,10 @@ class LogReader:
                 path, f"was written by a newer expcore (schema {version}); what is unknown is left out"
             )
         if event is not None and _NEEDED.get(event.kind, frozenset()) <= event.data.keys():
-            self._new.append(event)
-        elif line.strip():
+            return event
+        if line.strip():
             self._warn(path, "has a damaged line, which is left out")
+        return None
 
     def _warn(self, path: Path, what: str) -> None:
         if path not in self._warned:

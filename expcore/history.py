@@ -141,7 +141,8 @@ class History:
         self, checkpoint: Checkpoint, source: str = "eval", name: str | None = None
     ) -> Evaluation | None:
         """Returns the first recorded result of a checkpoint by an evaluation of this name, or None."""
-        return self._record.evaluated(checkpoint.id, source, name, self.size)
+        found = self._record.evaluated(checkpoint.id, source, name, self.size)
+        return None if found is None else replace(found, metrics=dict(found.metrics))
 
     def exported(self, exporter: str, checkpoint: str | None = None) -> bool:
         """Whether an export by this name is recorded, of the given checkpoint id or of any."""

@@ -262,7 +262,7 @@ class Policy(ABC):
         )
 
     def _published(self, export_path: str, history: History | None) -> list[int]:
-        """Versions here that the log says were published; only the path's end counts, as places move."""
+        """Versions here that may be deleted, by the log; only the path's end counts, as places move."""
         if history is None or self.keep is None:
             return []
         found = []

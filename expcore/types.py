@@ -211,8 +211,8 @@ class Hook(Protocol):
     """Takes part in a training run. All methods are optional; an object with none is not a hook.
 
     A class that derives from it has all of them, doing nothing, and type checkers compare what it overrides.
-    Besides the methods below a hook may have ``every_secs`` (float seconds, instead of ``next_step``),
-    and ``get_state`` and ``set_state`` (``StatefulHook``).
+    Besides the methods below a hook may have ``every_secs`` (float seconds, instead of ``next_step``;
+    from the end of a stop to the next one, at least), and ``get_state`` and ``set_state`` (``StatefulHook``).
     """
 
     def begin(self, run: Run) -> None:

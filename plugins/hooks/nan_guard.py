@@ -50,8 +50,9 @@ class NanGuard(Periodic):
         """
         if run.step == self._first:
             return
-        for metric in self._watched(run.metrics):
-            value = value_of(run.metrics, metric, _SUBJECT)
+        metrics = run.metrics
+        for metric in self._watched(metrics):
+            value = value_of(metrics, metric, _SUBJECT)
             if math.isfinite(value):
                 continue
             if not self.fail:

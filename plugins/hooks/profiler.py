@@ -256,9 +256,7 @@ def _disk_errors() -> tuple[type[Exception], ...]:
 def _as_cannot_write(directory: str) -> Iterator[None]:
     try:
         yield
-    except Exception as error:
-        if not isinstance(error, _disk_errors()):
-            raise
+    except _disk_errors() as error:
         raise CannotWrite(
             f"{_SUBJECT}: no trace can be written in {directory!r} ({one_line(error)}); make room or "
             "permissions, or give another directory"

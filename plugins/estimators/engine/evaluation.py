@@ -13,7 +13,7 @@ from expcore.loop import Advance, check_hooks
 from expcore.reading import reading_run, told
 from expcore.rhythm import Pace
 from expcore.types import Clock
-from expcore_plugins.estimators.engine.failures import explained_batches
+from expcore_plugins.estimators.engine.failures import ExplainedBatches
 from expcore_plugins.estimators.engine.kept import KeptInputs
 from expcore_plugins.estimators.engine.saved import SavedCheckpoint
 from expcore_plugins.estimators.engine.seeds import generators_kept
@@ -35,6 +35,7 @@ class Evaluator:
         self._inputs = KeptInputs()
         self._paces: WeakKeyDictionary[Any, Pace] = WeakKeyDictionary()  # by dataset
 
+    @generators_kept()
     def run(
         self,
         saved: SavedCheckpoint,
@@ -53,17 +54,6 @@ class Evaluator:
             ModelMismatch: it is of another model.
         """
         check_hooks(hooks)
-        with generators_kept():
-            return self._run(saved, input_fn, limit, hooks, model_dir)
-
-    def _run(
-        self,
-        saved: SavedCheckpoint,
-        input_fn: Callable[[], Any],
-        limit: int | None,
-        hooks: Sequence[Any],
-        model_dir: str,
-    ) -> dict[str, float]:
         state = self._state
         opened = self._inputs.open(input_fn)
         _check_ends(opened.dataset, limit, input_fn)
@@ -74,7 +64,7 @@ class Evaluator:
                 state.trainable.reset_metrics()
                 iterators = [iter(opened.dataset)]
                 pace = self._paces.setdefault(opened.dataset, Pace())
-                with explained_batches(input_fn, state.trainable.name):
+                with ExplainedBatches(input_fn, state.trainable.name):
                     made = self._all(loop, iterators[0], limit, pace)
                 # To destroy one takes milliseconds, as its threads end: beside whatever comes next.
                 Thread(target=iterators.clear, name="expcore-iterator").start()

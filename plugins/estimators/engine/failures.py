@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any
 
 from expcore.calling import describe
 from expcore.errors import InvalidInput
+from expcore_plugins.estimators.engine.messages import reason
 
 _OURS = re.compile(r"^(?:expcore\.errors\.)?InvalidInput: ")
 
 
-@contextmanager
-def explained_batches(input_fn: Callable[[], Any], model: str) -> Iterator[None]:
-    """Says in one line what a batch has that the steps cannot take, or why the input cannot be read.
+class ExplainedBatches:
+    """A context that says in one line what a batch has that the steps cannot take, or why it cannot be read.
 
     What Python code of the user raised, as in a generator, stays what it is, and so does what no data are to
-    blame for, as memory that is not enough.
+    blame for, as memory that is not enough. It is entered for every compiled call, so it makes nothing before
+    there is an error.
 
     Args:
         input_fn: gave the batches.
@@ -27,32 +27,40 @@ def explained_batches(input_fn: Callable[[], Any], model: str) -> Iterator[None]
     Raises:
         InvalidInput: TensorFlow refused a batch or the data.
     """
-    import tensorflow as tf
 
-    kinds = (
-        tf.errors.InvalidArgumentError,
-        tf.errors.UnimplementedError,
-        tf.errors.NotFoundError,
-        tf.errors.DataLossError,
-        tf.errors.PermissionDeniedError,
-    )
-    try:
-        yield
-    except kinds as error:
-        reason = _reason(error)
-        if _OURS.match(reason):
-            raise InvalidInput(_OURS.sub("", reason)) from error
-        if "Traceback (most recent call last)" in error.message and "`generator` yielded" not in reason:
-            raise
-        what = f"input function {describe(input_fn)}"
+    __slots__ = ("_input_fn", "_model")
+
+    def __init__(self, input_fn: Callable[[], Any], model: str) -> None:
+        self._input_fn, self._model = input_fn, model
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
+        if error is not None and (told := self._told(error)) is not None:
+            raise InvalidInput(told) from error
+
+    def _told(self, error: BaseException) -> str | None:
+        """What to say of an error; None where no data are to blame, or Python code of the user."""
+        import tensorflow as tf
+
+        kinds = (
+            tf.errors.InvalidArgumentError,
+            tf.errors.UnimplementedError,
+            tf.errors.NotFoundError,
+            tf.errors.DataLossError,
+            tf.errors.PermissionDeniedError,
+        )
+        if not isinstance(error, kinds):
+            return None
+        why = reason(error)
+        if _OURS.match(why):
+            return _OURS.sub("", why)
+        if "Traceback (most recent call last)" in error.message and "`generator` yielded" not in why:
+            return None
+        what = f"input function {describe(self._input_fn)}"
         if "IteratorGetNext" in error.message:
-            raise InvalidInput(f"{what} cannot be read: {reason}; mend the data") from error
-        raise InvalidInput(
-            f"{what} gave a batch that model {model!r} cannot take: {reason}; mend the data, or the model"
-        ) from error
-
-
-def _reason(error: Any) -> str:
-    """The line that tells: it stands before the first place in the graph, after what led there."""
-    lines = [line for line in error.message.split("\n\t [[")[0].splitlines() if line.strip()]
-    return (lines[-1].strip() if lines else type(error).__name__)[:300].rstrip(".")
+            return f"{what} cannot be read: {why}; mend the data"
+        return (
+            f"{what} gave a batch that model {self._model!r} cannot take: {why}; mend the data, or the model"
+        )

@@ -9,6 +9,7 @@ from expcore.errors import InvalidArgument, listing
 from expcore.loop import TrainingRun, check_hooks
 from expcore.reading import reading_run, told
 from expcore.types import Clock
+from expcore_plugins.estimators.engine.failures import ExplainedBatches
 from expcore_plugins.estimators.engine.inputs import open_input
 from expcore_plugins.estimators.engine.saved import SavedCheckpoint
 from expcore_plugins.estimators.engine.state import LiveState
@@ -46,20 +47,26 @@ class Predictor:
         function = self._steps.predict(opened.spec)
         saved.check(MODEL, self._state.section(MODEL))
         run = reading_run(saved.step, self._state.trainable.native, model_dir, self._clock)
-        return self._examples(saved, opened.dataset, function, keys, run, hooks)
+        explained = ExplainedBatches(input_fn, self._state.trainable.name)
+        return self._examples(saved, iter(opened.dataset), function, keys, run, hooks, explained)
 
     def _examples(
         self,
         saved: SavedCheckpoint,
-        dataset: Any,
+        batches: Iterator[Any],
         function: Callable[[Any], Any],
         keys: Collection[str] | None,
         run: TrainingRun,
         hooks: Sequence[Any],
+        explained: ExplainedBatches,
     ) -> Iterator[Any]:
         with told(run, hooks):
-            for batch in dataset:
-                with self._state.holding(saved):
+            while True:
+                with explained:
+                    batch = next(batches, None)
+                if batch is None:
+                    return
+                with explained, self._state.holding(saved):
                     outputs = _chosen(function(batch), keys)
                 yield from _one_by_one(outputs)
 

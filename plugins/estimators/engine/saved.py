@@ -136,7 +136,7 @@ class SavedCheckpoint:
             return [(path, self._reader.get_tensor(key_of(section, i))) for i, path in enumerate(paths)]
 
     def fits(self, section: str, variables: Sequence[Named]) -> bool:
-        """Whether the section has the same number of variables, of the same shapes and types."""
+        """Whether ``check`` would find nothing that differs."""
         return self._misfit(section, variables) is None
 
     def check(self, section: str, variables: Sequence[Named]) -> None:
@@ -171,7 +171,8 @@ def _other_names(section: str, pairs: Sequence[tuple[str, str]]) -> str | None:
     """
     kinds = [(_kind(there), _kind(here)) for there, here in pairs]
     if section == OPTIMIZER:
-        differ = [there.split("/")[0] != here.split("/")[0] for there, here in kinds]
+        # Before the last part stands the optimizer, and where it is in the model; after it, its variables.
+        differ = [there.rpartition("/")[0] != here.rpartition("/")[0] for there, here in kinds]
     else:
         reordered = sorted(there for there, _ in kinds) == sorted(here for _, here in kinds)
         differ = [reordered and there != here for there, here in kinds]

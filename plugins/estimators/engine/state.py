@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -134,10 +135,12 @@ class LiveState:
         here: dict[str, list[Any]] = {}
         for path, variable in self._besides(self.touched):
             here.setdefault(path, []).append(variable)
+        there = saved.values_by_path(EXTRA)
+        times = Counter(path for path, _ in there)
         found, lost = [], []
-        for path, value in saved.values_by_path(EXTRA):
-            places = here.pop(path, [])
-            if len(places) == 1 and places[0].shape.is_compatible_with(value.shape):
+        for path, value in there:
+            places = here.get(path, [])
+            if times[path] == len(places) == 1 and places[0].shape.is_compatible_with(value.shape):
                 found.append((places[0], value))
             elif value.dtype.kind == "f":
                 lost.append(path)

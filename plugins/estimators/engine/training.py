@@ -11,7 +11,7 @@ from expcore.errors import CheckpointCorrupt, listing
 from expcore.loop import Advance, PendingSave
 from expcore_plugins.estimators.engine.checkpoints import CheckpointWriter, Pending
 from expcore_plugins.estimators.engine.directory import check_not_lost, checkpoints, prepare
-from expcore_plugins.estimators.engine.failures import explained_batches
+from expcore_plugins.estimators.engine.failures import ExplainedBatches
 from expcore_plugins.estimators.engine.position import Position
 from expcore_plugins.estimators.engine.saved import SavedCheckpoint
 from expcore_plugins.estimators.engine.snapshot import Snapshot
@@ -150,7 +150,7 @@ class TrainingEngine:
     def _run(self, n: int) -> Advance:
         self._state.holds = self._state.snapshot = None
         try:
-            with explained_batches(self._position.input_fn, self._state.trainable.name):
+            with ExplainedBatches(self._position.input_fn, self._state.trainable.name):
                 done, more, logs = self._loop(self._position.iterator, n)
         except BaseException:
             # Some variables may be a step ahead of the others: the next call starts like a new process.

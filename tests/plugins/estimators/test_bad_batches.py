@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
+import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
-tf = pytest.importorskip("tensorflow")
-import keras  # noqa: E402
-
-from expcore.cluster import RunConfig  # noqa: E402
-from expcore.errors import InvalidInput  # noqa: E402
-from expcore_plugins.estimators.keras import KerasEstimator  # noqa: E402
+from expcore.cluster import RunConfig
+from expcore.errors import InvalidInput
+from expcore_plugins.estimators.keras import KerasEstimator
 
 pytestmark = pytest.mark.tf
 
@@ -77,6 +76,13 @@ def test_evaluation_tells_it_as_well_and_training_goes_on(tmp_path):
     with pytest.raises(InvalidInput, match="model 'net' cannot take: Received a label value of 9"):
         estimator.evaluate(lambda: (X, Y + 9))
     estimator.train(lambda: (X, Y), max_steps=2)
+
+
+def test_prediction_tells_it_as_well(tmp_path):
+    estimator = KerasEstimator(embedding, str(tmp_path), RunConfig())
+    estimator.train(lambda: (X, Y), max_steps=1)
+    with pytest.raises(InvalidInput, match=r"model 'net' cannot take: indices\[0,0\] = 7 is not in"):
+        list(estimator.predict(lambda: (X + 7,)))
 
 
 def test_what_the_users_code_raises_stays_what_it_is(tmp_path):

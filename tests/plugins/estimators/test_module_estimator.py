@@ -11,7 +11,7 @@ import pytest
 import tensorflow as tf
 
 from expcore import Experiment, RunConfig
-from expcore.errors import InvalidArgument, InvalidType, NotCompiled, NotCopyable
+from expcore.errors import InvalidArgument, InvalidType, ModelMismatch, NotCompiled, NotCopyable
 from expcore_plugins.estimators.engine.parts import parts
 from expcore_plugins.estimators.module import Functions, ModuleEstimator
 
@@ -177,6 +177,46 @@ def test_another_process_evaluates_what_a_step_uses_besides(tmp_path, caplog):
     assert evaluator.evaluate(data, steps=1)["loss"] == 5.0
     with ModuleEstimator(Outside, tmp_path).restored():
         assert "holds 'w:0' besides the model's variables" in caplog.text
+
+
+def test_a_name_that_two_variables_have_tells_no_place(tmp_path, caplog):
+    class Outside(tf.Module):
+        def __init__(self):
+            super().__init__()
+            self.own = tf.Variable(0.0)
+            self.hidden = type("Helper", (), {})()
+            self.hidden.a, self.hidden.b = tf.Variable(1.0, name="w"), tf.Variable(2.0, name="w")
+
+        def train_step(self, batch):
+            self.hidden.a.assign_add(10.0)
+            return {"loss": self.hidden.a + self.hidden.b}
+
+        def test_step(self, batch):
+            return {"loss": self.hidden.b}
+
+    ModuleEstimator(Outside, tmp_path).train(data, max_steps=1)
+    assert ModuleEstimator(Outside, tmp_path).evaluate(data, steps=1)["loss"] == 2.0
+    assert "holds 'w:0', 'w:0' besides" in caplog.text
+
+
+def test_another_optimizer_in_a_module_is_refused(tmp_path):
+    def module(optimizer):
+        class Own(tf.Module):
+            def __init__(self):
+                super().__init__()
+                self.w = keras.Variable([0.0], name="w")
+                self.optimizer = optimizer(0.1)
+                self.optimizer.build([self.w])
+
+            def train_step(self, batch):
+                self.optimizer.apply([tf.constant([1.0])], [self.w])
+                return {"loss": self.w.value[0]}
+
+        return Own
+
+    ModuleEstimator(module(keras.optimizers.Adagrad), tmp_path).train(data, max_steps=1)
+    with pytest.raises(ModelMismatch, match=r"another optimizer: it has optimizer/adagrad\S* where there is"):
+        ModuleEstimator(module(keras.optimizers.RMSprop), tmp_path).train(data, max_steps=2)
 
 
 def test_variables_are_called_after_the_attributes_that_hold_them():

@@ -53,14 +53,15 @@ def middle(calls):
     return sorted(calls)[len(calls) // 2]
 
 
-@pytest.mark.parametrize("schedule", ["train_and_evaluate", "continuous_train_and_eval"])
-def test_a_late_cycle_makes_no_more_calls_than_an_early_one(schedule, tmp_path):
-    own = (
-        {"train_steps_per_iteration": 1}
-        if schedule == "continuous_train_and_eval"
-        else {"eval_every_n_steps": 1}
-    )
-    calls = counted(schedule, tmp_path, **own)
+@pytest.mark.parametrize(
+    ("schedule", "options"),
+    [
+        ("train_and_evaluate", {"eval_every_n_steps": 1}),
+        ("continuous_train_and_eval", {"train_steps_per_iteration": 1}),
+    ],
+)
+def test_a_late_cycle_makes_no_more_calls_than_an_early_one(schedule, options, tmp_path):
+    calls = counted(schedule, tmp_path, **options)
     assert len(calls) >= CYCLES
     early, late = middle(calls[20:40]), middle(calls[-30:-10])
     assert early > 100, "there is something to count"
