@@ -55,7 +55,6 @@ def measure(given: argparse.Namespace) -> None:
         results = {
             "machine": {"cores": os.cpu_count(), "system": platform.system(), "kind": platform.machine()},
             "versions": bench.versions(),
-            "size": vars(size),
             "quick": given.quick,
             "measurements": _kept(given.results) if given.add else [],
         }
@@ -78,12 +77,14 @@ def in_order(measurements: list[dict[str, Any]]) -> list[dict[str, Any]]:
 def _measured(bench: Bench, case: Case, n: int, of: int) -> dict[str, Any]:
     bench.say(f"[{n}/{of}] {case.job}: {case.label}")
     try:
-        return JOBS[case.job](bench, case).as_json()
+        found = JOBS[case.job](bench, case)
     except Exception:
         kept = FOLDER / "failed.log"
         kept.write_bytes(bench.log.read_bytes() if bench.log.exists() else b"")
         bench.say(f"what the processes printed is in {kept}")
         raise
+    found.size = vars(bench.size)
+    return found.as_json()
 
 
 def main() -> int:

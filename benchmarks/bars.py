@@ -72,7 +72,9 @@ def _interleaved(measurement: Measurement) -> Iterator[Bar]:
         (OURS, "orbit, position saved", "to orbit, the same saved", 1.05),
         (OURS, fit, f"to {fit}, which saves the weights alone", 1.05),
         (BESIDE, "orbit", "saving beside, to orbit without the position", 1.0),
+        (f"{OURS}, {INDEXED}", "orbit", "a cheap position (indexed input), to orbit without one", 1.0),
         (BESIDE, fit, f"saving beside, to {fit}", 1.0),
+        (f"{OURS}, {INDEXED}", fit, f"a cheap position (indexed input), to {fit}", 1.0),
     ):
         yield _at_most(f"{where}: {text}", measurement.ratio(ours, theirs), most)
     for peer in ("tf.estimator", "tf.estimator, by calls", "tf.estimator, as taught"):

@@ -27,12 +27,14 @@ class Measurement:
         unit: what a sample is the time (or size) of.
         samples: by peer, one a round, in the order of the rounds; of the jobs that are a curve, its points.
         left_out: why a peer is not there.
+        size: how much was measured, the numbers of a ``Size``.
     """
 
     case: Case
     unit: str
     samples: dict[str, list[Any]] = field(default_factory=dict)
     left_out: dict[str, str] = field(default_factory=dict)
+    size: dict[str, Any] = field(default_factory=dict)
 
     def ratio(self, peer: str, reference: str) -> Ratio | None:
         """Returns how much longer a peer takes than another, round by round; None where one is missing."""
