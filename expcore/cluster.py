@@ -65,9 +65,12 @@ class RunConfig:
         save_summary_steps: steps between training summaries, > 0; None: no summaries.
         log_step_count_steps: steps between log lines, > 0; None: no such lines.
         random_seed: 0 to 2**32 - 1; None: not seeded.
-        train_distribute: the strategy for training, as the estimator takes it; None: its default.
+        train_distribute: the strategy for training, as the estimator takes it ("mirrored" or a
+            ``tf.distribute.MirroredStrategy`` for the Keras estimator); None: its default.
         eval_distribute: the same for evaluation.
         start_server: whether ``train`` starts a TensorFlow server (estimators of the 2017 kind).
+        start_timeout_secs: seconds that a task of a synchronous cluster waits for the others before it
+            gives up, > 0; None: without end.
         task: this process's task; None: what TF_CONFIG says.
 
     Raises:
@@ -88,6 +91,7 @@ class RunConfig:
     train_distribute: Any = None
     eval_distribute: Any = None
     start_server: bool = False
+    start_timeout_secs: float | None = 600.0
     task: ClusterTask | None = None
 
     def __post_init__(self) -> None:
@@ -195,6 +199,7 @@ _FREE_TO_CHANGE = (
     "keep_checkpoint_best",
     "keep_checkpoint_best_mode",
     "log_step_count_steps",
+    "start_timeout_secs",
 )
 
 
@@ -250,6 +255,7 @@ _RULES: dict[str, Any] = {
     "log_step_count_steps": _whole(1, None, "a whole number greater than 0"),
     "random_seed": _whole(0, 2**32 - 1, "a whole number from 0 to 4294967295"),
     "start_server": _flag,
+    "start_timeout_secs": _positive,
 }
 
 

@@ -134,6 +134,12 @@ class ServerUnavailable(ExpcoreError, RuntimeError):
     exit_code = EXIT_UNAVAILABLE
 
 
+class PeerLost(ExpcoreError, RuntimeError):
+    """Another process of the cluster is gone while this one needs it; to be restarted with all others."""
+
+    exit_code = EXIT_PEER_LOST
+
+
 class NoNews(ExpcoreError, TimeoutError):
     """A schedule waited ``timeout_secs`` without anything new.
 

@@ -44,7 +44,10 @@ class PendingSave(Protocol):
 class Engine(Protocol):
     """Runs training steps and writes checkpoints; what an estimator brings to the loop.
 
-    Optional is ``idle()``, a call of no step: with it the log can say what a hook's stops cost.
+    Optional is ``idle()``, a call of no step: with it the log can say what a hook's stops cost. An engine
+    whose steps several processes make together has ``agree(stop, save) -> (stop, save)``: what this process
+    wants goes in, what all of them do at this step comes out. It is asked before the first call, after each
+    call and after each save but the last, in every process alike; ``advance`` may then make fewer steps.
     """
 
     @property
@@ -60,7 +63,7 @@ class Engine(Protocol):
         """The model directory."""
 
     def advance(self, n: int) -> Advance:
-        """Makes at most ``n`` >= 1 steps, fewer only where the input ends."""
+        """Makes at most ``n`` >= 1 steps, fewer only where the input ends or another process wants fewer."""
 
     def save(self, hook_states: Mapping[str, Any]) -> str | PendingSave:
         """Writes a checkpoint that also holds the hooks' states, and returns its path.
@@ -186,6 +189,7 @@ class TrainingLoop:
         self._rhythm = Rhythm(self._hooks, save, clock, engine.step)
         self._keys = _state_keys(self._hooks)
         self._brake = Brake(self._hooks, getattr(engine, "idle", None), clock)
+        self._agree: Callable[[bool, bool], tuple[bool, bool]] | None = getattr(engine, "agree", None)
         self._pending: tuple[PendingSave, int] | None = None  # and the step that it holds
         self._called_at: dict[int, int] = {}
         self._ended: set[int] = set()
@@ -225,6 +229,7 @@ class TrainingLoop:
         self._rhythm.start()
         if self._run.until is not None and self._run.step >= self._run.until:
             self._run.request_stop("max_steps")
+        self._agreed(save=False)
 
     def _advance(self) -> None:
         run, now = self._run, self._clock.monotonic
@@ -248,8 +253,19 @@ class TrainingLoop:
         if not advance.more or not advance.done:
             run.request_stop("input ended")
         self._settle(wait=False)
-        if run.stop_reason is None and self._rhythm.unsaved(run.step) and self._save_wanted():
+        if self._agreed(save=self._rhythm.unsaved(run.step) and self._save_wanted()):
             self._save()
+            self._agreed(save=False)
+
+    def _agreed(self, save: bool) -> bool:
+        """Whether there is a save now; asks for the end where another process wants it."""
+        run = self._run
+        stop = run.stop_reason is not None
+        if self._agree is not None:
+            stop, save = self._agree(stop, save)
+            if stop:
+                run.request_stop("asked by another process")
+        return save and not stop
 
     def _save_wanted(self) -> bool:
         return self._run.save_requested or self._rhythm.save_due(self._run.step)

@@ -33,21 +33,37 @@ def _positive(_: click.Context, __: click.Parameter, value: float) -> float:
     show_default=True,
     metavar="SECS",
     callback=_positive,
-    help="How long an import may take.",
+    help="How long an import may take, and other tasks are waited for.",
 )
+@click.option("--cluster", is_flag=True, help="Look at the cluster of TF_CONFIG, together with its tasks.")
+@click.option("--output-dir", metavar="DIR", help="The cluster's model directory, to see that all share it.")
 @click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True)
 @click.pass_context
-def doctor(ctx: click.Context, load: bool, timeout_secs: float, form: str) -> None:
-    """Looks for what is wrong with the installation and its plugins.
+def doctor(
+    ctx: click.Context, load: bool, timeout_secs: float, cluster: bool, output_dir: str | None, form: str
+) -> None:
+    """Looks for what is wrong with the installation and its plugins, or with a cluster.
 
     Tells versions, the choices in force, and problems: broken plugins, conflicts, words that match nothing,
-    versions that do not fit, distributions that hide others. Nothing is imported without --load. Exit code 1
-    where there is a problem.
+    versions that do not fit, distributions that hide others. Nothing is imported without --load.
+
+    With --cluster: run it in every task at once, with the TF_CONFIG of each. They connect to each other, and
+    tell what is wrong with TF_CONFIG, names, ports, the shared directory, clocks and versions.
+
+    Exit code 1 where there is a problem.
     """
+    if output_dir is not None and not cluster:
+        raise click.UsageError("--output-dir says what the tasks of a cluster share: give --cluster with it")
     from expcore.cli.health import choices_in_force, examine, load_all, providers, versions
 
     told: dict[str, Any] = {"versions": versions(), "choices": choices_in_force(), "plugins": providers()}
     problems = examine()
+    if cluster:
+        from expcore.cli.cluster_health import examine_cluster
+        from expcore.clock import RealClock
+
+        told["cluster"], found = examine_cluster(output_dir, timeout_secs, RealClock())
+        problems += found
     if load:
         told["loaded"], failed = load_all(timeout_secs)
         known = {problem.subject for problem in problems}
@@ -77,6 +93,9 @@ def _text(told: dict[str, Any], problems: Sequence[Problem]) -> list[str]:
     if "loaded" in told:
         lines += ["", "Imports"]
         lines += fields((each["plugin"], _import(each)) for each in told["loaded"])
+    if "cluster" in told:
+        lines += ["", "Cluster", *(f"  {line}" for line in told["cluster"].get("role", ()))]
+        lines += fields(told["cluster"].get("tasks", {}).items())
     lines += ["", "Problems"]
     for problem in problems:
         lines += [

@@ -11,6 +11,8 @@ import click
 
 from expcore.cli.conformance import conformance
 from expcore.cli.doctor import doctor
+from expcore.cli.launch import launch
+from expcore.cli.manifest import manifest
 from expcore.cli.output import escaped
 from expcore.cli.plugins import plugins
 from expcore.cli.run import run
@@ -92,5 +94,5 @@ def main() -> None:
     """
 
 
-for _command in (run, plugins, conformance, doctor):
+for _command in (run, launch, manifest, plugins, conformance, doctor):
     main.add_command(_command)

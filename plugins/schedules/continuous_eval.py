@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from expcore.experiment import Experiment
+from expcore.roles import check_role
 from expcore.types import Predicate
 from expcore_plugins.schedules.following import Follower
 
@@ -43,8 +44,10 @@ def continuous_eval(
         The last result; None if nothing was ever evaluated.
 
     Raises:
+        ClusterError: this process's task in a cluster has no use for it.
         InvalidArgument: an option is not what it must be.
     """
+    check_role(experiment, "continuous_eval")
     return Follower(
         experiment,
         throttle_secs=throttle_delay_secs,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from expcore.experiment import Experiment
+from expcore.roles import check_role
 from expcore.types import Predicate
 from expcore_plugins.schedules.following import Follower
 
@@ -32,8 +33,10 @@ def continuous_eval_on_train_data(
         The last result; None if nothing was ever evaluated.
 
     Raises:
+        ClusterError: this process's task in a cluster has no use for it.
         InvalidArgument: an option is not what it must be.
     """
+    check_role(experiment, "continuous_eval_on_train_data")
     return Follower(
         experiment,
         throttle_secs=throttle_delay_secs,

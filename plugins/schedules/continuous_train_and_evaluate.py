@@ -8,6 +8,7 @@ from typing import Any
 from expcore.calling import ask_predicate, check_predicate
 from expcore.checks import check_input_fns
 from expcore.experiment import Experiment
+from expcore.roles import check_role
 from expcore.types import Checkpoint, Predicate
 
 _LOG = logging.getLogger(__name__)
@@ -35,8 +36,10 @@ def continuous_train_and_evaluate(
         The last result, and what each exporter wrote last; ``(None, [])`` if nothing was evaluated.
 
     Raises:
+        ClusterError: this process's task in a cluster has no use for it.
         InvalidArgument: the predicate is not callable.
     """
+    check_role(experiment, "continuous_train_and_evaluate")
     check_predicate("continuous_eval_predicate_fn", continuous_eval_predicate_fn)
     check_input_fns(experiment, train=True, evaluate=True)
     experiment.export_missed()

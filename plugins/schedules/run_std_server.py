@@ -6,6 +6,7 @@ import logging
 
 from expcore.experiment import Experiment
 from expcore.passes.heartbeat import TrainingWatch
+from expcore.roles import check_role
 from expcore_plugins.schedules.server import start_server
 
 _LOG = logging.getLogger(__name__)
@@ -23,9 +24,11 @@ def run_std_server(experiment: Experiment) -> None:
         experiment: whose config has the cluster.
 
     Raises:
+        ClusterError: this process's task in a cluster has no use for it.
         InvalidArgument: the config lacks cluster_spec, task_type, master or task_id.
         ServerUnavailable: the port is taken, or a server on loopback addresses is not allowed here.
     """
+    check_role(experiment, "run_std_server")
     watch = TrainingWatch(experiment.model_dir, experiment.history)
     server = start_server(experiment.config)
     while (end := watch.over(experiment.history, experiment.train_steps)) is None:

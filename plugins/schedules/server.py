@@ -1,35 +1,19 @@
-"""TensorFlow's server: the rules for starting one, and what it really listens on."""
+"""TensorFlow's server for parameter servers, and for estimators of the 2017 kind."""
 
 from __future__ import annotations
 
-import fcntl
-import logging
-import os
-import socket
-import struct
-from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from expcore.cluster import config_value, is_loopback
+from expcore.cluster import config_value
 from expcore.errors import InvalidArgument, ServerUnavailable, listing
-
-_LOG = logging.getLogger(__name__)
-
-ALLOW = "EXPCORE_ALLOW_SERVER"
-_IFF_UP = 0x1
-_IFF_LOOPBACK = 0x8
-_SIOCGIFFLAGS = 0x8913
-_LISTEN = "0A"
+from expcore.serving import check_allowed, warn_of
 
 
 def start_server(config: Any) -> Any:
     """Starts the ``tf.distribute.Server`` of this task.
 
-    TensorFlow's servers listen on every interface of the machine and ask for no password, whatever address
-    the cluster names. A cluster of other addresses was asked for and gets a warning with what is listened
-    on; one of loopback addresses would be open by surprise and is refused, unless no other interface is up
-    or ``EXPCORE_ALLOW_SERVER=1`` (``--allow-server``) says so.
+    Whether it may be started says ``expcore.serving.check_allowed``.
 
     Args:
         config: a RunConfig with cluster_spec, task_type, task_id and master.
@@ -50,28 +34,10 @@ def start_server(config: Any) -> Any:
         )
     cluster: Mapping[str, Sequence[str]] = found["cluster_spec"]
     address = cluster[found["task_type"]][found["task_id"]]
-    _check_allowed(cluster, address)
+    check_allowed(cluster, address)
     server = _start(cluster, found["task_type"], found["task_id"], address)
-    port = int(address.rpartition(":")[2])
-    _LOG.warning(
-        "the TensorFlow server of %s %d takes any command from anybody who reaches it, on %s",
-        found["task_type"],
-        found["task_id"],
-        ", ".join(listening(port)) or f"port {port} of every interface",
-    )
+    warn_of(f"{found['task_type']} {found['task_id']}", address)
     return server
-
-
-def _check_allowed(cluster: Mapping[str, Sequence[str]], address: str) -> None:
-    local = all(is_loopback(a) for addresses in cluster.values() for a in addresses)
-    others = other_interfaces()
-    if not local or not others or os.environ.get(ALLOW, "") == "1":
-        return
-    raise ServerUnavailable(
-        f"server {address!r}: TensorFlow's server would listen on every interface ({', '.join(others)} too), "
-        f"unauthenticated, although the cluster names only loopback addresses; run it in a network namespace "
-        f"of its own (unshare -n), or allow it with --allow-server or {ALLOW}=1"
-    )
 
 
 def _start(cluster: Mapping[str, Sequence[str]], task_type: str, task_id: int, address: str) -> Any:
@@ -89,36 +55,3 @@ def _start(cluster: Mapping[str, Sequence[str]], task_type: str, task_id: int, a
             f"server {address!r}: it cannot be started ({' '.join(str(error).split())}); "
             "free the port or give another in the cluster"
         ) from error
-
-
-def interfaces() -> Iterator[tuple[str, int]]:
-    """Yields name and flags of the network interfaces of this process's network namespace."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asked:
-        for _, name in socket.if_nameindex():
-            try:
-                # struct ifreq: the name in 16 bytes, then the flags.
-                answer = fcntl.ioctl(asked, _SIOCGIFFLAGS, struct.pack("256s", name.encode()))
-            except OSError:
-                continue  # gone between listing and asking
-            yield name, struct.unpack_from("H", answer, 16)[0]
-
-
-def other_interfaces() -> list[str]:
-    """Returns the network interfaces but loopback that are up."""
-    return sorted(name for name, flags in interfaces() if flags & _IFF_UP and not flags & _IFF_LOOPBACK)
-
-
-def listening(port: int, root: str = "/proc/net") -> list[str]:
-    """Returns the addresses on which this machine listens at a port, by the system's own table."""
-    found = []
-    for name, family in (("tcp", socket.AF_INET), ("tcp6", socket.AF_INET6)):
-        path = Path(root) / name
-        for line in path.read_text().splitlines()[1:] if path.exists() else ():
-            fields = line.split()
-            address, _, hex_port = fields[1].partition(":")
-            if fields[3] == _LISTEN and int(hex_port, 16) == port:
-                # Each group of four bytes stands in the machine's order, which is little-endian here.
-                raw = b"".join(bytes.fromhex(address[i : i + 8])[::-1] for i in range(0, len(address), 8))
-                host = socket.inet_ntop(family, raw)
-                found.append(f"[{host}]:{port}" if ":" in host else f"{host}:{port}")
-    return found

@@ -8,6 +8,7 @@ from typing import Any
 
 from expcore.errors import NotCopyable
 from expcore.experiment import Experiment
+from expcore.roles import check_role
 
 _LOG = logging.getLogger(__name__)
 
@@ -25,8 +26,10 @@ def test(experiment: Experiment) -> Any:
         The metrics of the evaluation.
 
     Raises:
+        ClusterError: this process's task in a cluster has no use for it.
         StoppedBySignal: a signal came.
     """
+    check_role(experiment, "test")
     with tempfile.TemporaryDirectory(prefix="expcore-test-") as directory:
         result = _once(_copy(experiment, directory))
     experiment.check_signal()  # the copy was not told of it

@@ -8,6 +8,7 @@ from expcore.checks import check_input_fns, check_secs
 from expcore.cluster import config_value, delay_secs_for, global_step_to_wait_for
 from expcore.errors import InvalidArgument
 from expcore.experiment import Experiment
+from expcore.roles import check_role, is_served, is_synchronous
 from expcore_plugins.schedules.server import start_server
 
 
@@ -18,6 +19,8 @@ def train(experiment: Experiment, delay_secs: float | None = None) -> Any:
     variables at once: after ``min(60, 5 * task_id)`` seconds, or with ``delay_workers_by_global_step`` once
     the global step has reached ``int(8000 * ln(task_id + 1))``. Under a synchronous strategy nobody waits.
 
+    A worker of a coordinator, which the chief gives its work, runs ``run_std_server``.
+
     Args:
         experiment: what is trained.
         delay_secs: seconds to wait first; any number, even 0, turns both rules off. None: by the rules. A
@@ -27,14 +30,18 @@ def train(experiment: Experiment, delay_secs: float | None = None) -> Any:
         The estimator.
 
     Raises:
+        ClusterError: this process's task is a parameter server or an evaluator.
         InvalidArgument: ``delay_workers_by_global_step`` under a synchronous strategy, where a worker would
             wait for itself; ``delay_secs`` is not seconds of 0 or more; a server lacks a setting.
         ServerUnavailable: a server that the config asks for cannot be started, or is not allowed here.
     """
+    check_role(experiment, "train")
+    if is_served(experiment):
+        return experiment.run("run_std_server")
     check_secs("delay_secs", 0 if delay_secs is None else delay_secs)
     check_input_fns(experiment, train=True)
     began = experiment.clock.monotonic()
-    synchronous = config_value(experiment.config, "train_distribute") is not None
+    synchronous = is_synchronous(experiment)
     if synchronous and experiment.delay_workers_by_global_step:
         raise InvalidArgument(
             "delay_workers_by_global_step=True: under a synchronous strategy every step needs every worker, "

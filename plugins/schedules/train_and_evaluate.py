@@ -9,6 +9,7 @@ from expcore.checks import check_input_fns
 from expcore.cluster import config_value, rhythm_given
 from expcore.experiment import Experiment
 from expcore.history import due
+from expcore.roles import check_role, is_synchronous
 from expcore.types import Checkpoint
 
 _LOG = logging.getLogger(__name__)
@@ -24,13 +25,24 @@ def train_and_evaluate(experiment: Experiment) -> tuple[Any, list[Any]]:
     already (training had ended on it, or was complete before), its recorded result goes through the
     exporters as the final one. What a crash kept from the exporters is exported first.
 
+    Where several processes make each step together, the chief evaluates, exports and saves; the others train
+    with it, and that is all.
+
     Args:
         experiment: what is trained and evaluated.
 
     Returns:
-        The last result, and what each exporter wrote last (None for one that declined).
+        The last result, and what each exporter wrote last (None for one that declined); ``(None, [])`` in a
+        process that only trains.
+
+    Raises:
+        ClusterError: this process's task in a cluster has no use for it.
     """
+    check_role(experiment, "train_and_evaluate")
     check_input_fns(experiment, train=True, evaluate=True)
+    if is_synchronous(experiment) and not config_value(experiment.config, "is_chief"):
+        experiment.train_pass()
+        return None, []
     n = experiment.eval_every_n_steps
 
     def evaluate_if_due(checkpoint: Checkpoint) -> None:

@@ -56,6 +56,7 @@ def test_a_plain_config_has_the_documented_defaults_and_is_a_chief_on_its_own():
         "train_distribute": None,
         "eval_distribute": None,
         "start_server": False,
+        "start_timeout_secs": 600.0,
         "task": dataclasses.asdict(ClusterTask()),
     }
     assert (config.cluster_spec, config.task_type, config.task_id) == ({}, None, 0)

@@ -297,6 +297,7 @@ def test_the_blocks_of_documents_that_import_tensorflow_have_its_mark_and_no_oth
     marked = {line.partition("::")[0] for line in done.stdout.splitlines() if "::" in line}
     assert marked == {
         "README.md",
+        "docs/clusters.md",
         "docs/exporters.md",
         "docs/keras-estimator.md",
         "docs/module-estimator.md",

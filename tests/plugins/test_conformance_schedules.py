@@ -63,7 +63,7 @@ def test_a_built_in_schedule_keeps_every_promise(name):
 
 
 def test_a_server_that_is_not_allowed_here_is_tried_on_what_needs_no_server(monkeypatch):
-    monkeypatch.setattr("expcore_plugins.schedules.server.other_interfaces", lambda: ["eth0"])
+    monkeypatch.setattr("expcore.serving.other_interfaces", lambda: ["eth0"])
     report = check(SCHEDULES["run_std_server"], kind="schedule", on_fail="collect")
     report.raise_for_failures("should")
     outcomes = [(r.id, r.status) for r in report.results]

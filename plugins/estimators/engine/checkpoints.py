@@ -10,13 +10,14 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 from expcore.errors import CannotWrite, InvalidType, one_line
-from expcore_plugins.estimators.engine.directory import PREFIX, identity, temporary
+from expcore_plugins.estimators.engine.directory import identity, path_of, temporary
 from expcore_plugins.estimators.engine.messages import brief
 from expcore_plugins.estimators.engine.position import Position
 from expcore_plugins.estimators.engine.retention import Retention
 from expcore_plugins.estimators.engine.saved import ABOUT_KEY, FORMAT, POSITION_KEY, STEP_KEY, key_of
 from expcore_plugins.estimators.engine.snapshot import Snapshot, values_of
 from expcore_plugins.estimators.engine.state import LiveState
+from expcore_plugins.estimators.engine.trainable import METRICS
 
 
 class CheckpointWriter:
@@ -32,18 +33,22 @@ class CheckpointWriter:
         self._model_dir, self._state, self._retention = model_dir, state, retention
         self._threads: ThreadPoolExecutor | None = None
 
-    def take(self, step: int, position: Position, hook_states: Mapping[str, Any]) -> Snapshot:
+    def take(
+        self, step: int, position: Position, hook_states: Mapping[str, Any], metrics: list[Any]
+    ) -> Snapshot:
         """Returns a snapshot of the state.
 
         Args:
             step: the global step.
             position: where training stands in the input.
             hook_states: the hooks' states by name; JSON.
+            metrics: the values of the metrics' variables, over all processes.
 
         Raises:
             InvalidType: a hook's state is not JSON.
         """
         values, paths = values_of(self._state)
+        values[METRICS] = metrics
         about = self._description(paths, position, hook_states)
         return Snapshot(step, values, position.serialized(), about)
 
@@ -81,7 +86,7 @@ class CheckpointWriter:
         """
         import tensorflow as tf
 
-        path = os.path.join(self._model_dir, f"{PREFIX}-{snapshot.step}")
+        path = path_of(self._model_dir, snapshot.step)
         folder = temporary(path)
         try:
             os.makedirs(folder, exist_ok=True)

@@ -11,12 +11,14 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from expcore.errors import CannotWrite, CheckpointCorrupt, one_line
+from expcore.types import Clock
 
 _LOG = logging.getLogger(__name__)
 
 PREFIX = "ckpt"
 _INDEX = re.compile(rf"({PREFIX}-(\d+))\.index")
 _SHARD = re.compile(r"\.data-(\d{5})-of-(\d{5})")
+_WAIT_SECS = 60.0  # that a network file system may take to show a file to other machines
 _ORPHAN = re.compile(rf"{PREFIX}-\d+_temp")
 
 
@@ -78,6 +80,28 @@ def state_file(model_dir: str) -> list[str]:
     latest = state.model_checkpoint_path
     paths = [path for path in state.all_model_checkpoint_paths if path != latest]
     return [os.path.join(model_dir, os.path.basename(path)) for path in (*paths, latest) if path]
+
+
+def path_of(model_dir: str, step: int) -> str:
+    """Returns the path of the checkpoint of a step."""
+    return os.path.join(model_dir, f"{PREFIX}-{step}")
+
+
+def wait_for(model_dir: str, step: int, clock: Clock) -> str:
+    """Waits for the checkpoint of a step, which another machine has seen already, and returns its path.
+
+    Raises:
+        CheckpointCorrupt: it is not there after a minute.
+    """
+    path, until = path_of(model_dir, step), clock.monotonic() + _WAIT_SECS
+    while not is_complete(path):
+        if clock.monotonic() >= until:
+            raise CheckpointCorrupt(
+                f"checkpoint {path!r}, which the chief goes on from, is not there for this process; is "
+                "model_dir the same directory on all machines?"
+            )
+        clock.sleep(1.0)
+    return path
 
 
 def check_not_lost(model_dir: str) -> None:

@@ -26,14 +26,27 @@ from expcore.types import Clock, InputFn, is_hook
 from expcore_plugins.estimators.engine import directory
 from expcore_plugins.estimators.engine.best import BestCheckpoint
 from expcore_plugins.estimators.engine.checkpoints import CheckpointWriter
+from expcore_plugins.estimators.engine.coordinator import Coordinator
 from expcore_plugins.estimators.engine.evaluation import Evaluator
+from expcore_plugins.estimators.engine.inputs import ONE
+from expcore_plugins.estimators.engine.joining import (
+    agreed_seed,
+    coordinated,
+    is_coordinated,
+    is_synchronous,
+    joined,
+    mirrored,
+    pipeline_of,
+)
+from expcore_plugins.estimators.engine.position import Position
 from expcore_plugins.estimators.engine.prediction import Predictor
+from expcore_plugins.estimators.engine.replicas import Alone
 from expcore_plugins.estimators.engine.retention import Retention
 from expcore_plugins.estimators.engine.saved import SavedCheckpoint
 from expcore_plugins.estimators.engine.settings import (
     agreed_model_dir,
-    check_no_strategy,
     check_positive,
+    check_strategy,
     check_trains_alone,
     config_with,
 )
@@ -43,6 +56,8 @@ from expcore_plugins.estimators.engine.summaries import EvaluationSummaries
 from expcore_plugins.estimators.engine.trainable import MODEL, Trainable
 from expcore_plugins.estimators.engine.training import TrainingEngine
 from expcore_plugins.estimators.engine.warm_start import WarmStart, warm_start_of
+from expcore_plugins.estimators.engine.worker_data import WorkerData
+from expcore_plugins.estimators.engine.workers import Workers
 
 _LOG = logging.getLogger(__name__)
 
@@ -85,22 +100,43 @@ class EngineEstimator(ABC):
         )
         self.model_dir = agreed_model_dir(self._subject, model_dir, config_value(config, "model_dir"))
         self.config = config_with(config, self.model_dir)
-        check_no_strategy(self._subject, config)
+        check_strategy(self._subject, config, takes_one=self._joins)
         self._clock: Clock = clock or RealClock()
         self._summaries = EvaluationSummaries(self.model_dir, self._clock)
+
+    _joins = False  # whether it can train in several processes together
 
     @abstractmethod
     def _make_trainable(self) -> Trainable:
         """Returns the model in the form that the engine takes; called once, at the first use."""
 
+    @property
+    def synchronous(self) -> bool:
+        """Whether each step is made by all training tasks of the cluster together."""
+        return self._joins and is_synchronous(self.config)
+
+    @property
+    def coordinated(self) -> bool:
+        """Whether the chief has workers make the steps, on variables of parameter servers."""
+        return self._joins and is_coordinated(self.config)
+
+    @cached_property
+    def _replicas(self) -> Alone | Workers:
+        if self.synchronous:
+            return joined(self._subject, self.config, self._clock)
+        if self.coordinated and config_value(self.config, "is_chief"):
+            return coordinated(self._subject, self.config, self._clock)
+        return mirrored(config_value(self.config, "train_distribute")) or Alone()
+
     @cached_property
     def _state(self) -> LiveState:
-        return LiveState(self._make_trainable())
+        with self._replicas.scope():  # TensorFlow must know its cluster before it is used
+            return LiveState(self._make_trainable())
 
     @cached_property
     def _steps(self) -> StepBuilder:
         window = config_value(self.config, "log_step_count_steps") or 0
-        return StepBuilder(self._state, window)
+        return StepBuilder(self._state, window, self._replicas)
 
     @cached_property
     def _engine(self) -> TrainingEngine:
@@ -111,11 +147,19 @@ class EngineEstimator(ABC):
             self._state,
             self._steps,
             self.model_dir,
-            self.config,
             writer=writer,
+            replicas=self._replicas,
+            position=self._position(),
+            clock=self._clock,
             beside=self._async,
             first=self._begin_warm,
         )
+
+    def _position(self) -> Position:
+        if isinstance(self._replicas, Coordinator):
+            return WorkerData(self._replicas)
+        seed = agreed_seed(self._replicas, config_value(self.config, "random_seed"))
+        return Position(seed, pipeline_of(self.config) if self.synchronous else ONE)
 
     def _begin_warm(self) -> None:
         if self._warm_start is not None:
@@ -157,18 +201,22 @@ class EngineEstimator(ABC):
 
         Raises:
             InvalidArgument: both limits are given, or one is not positive (a ValueError).
-            ClusterError: the config's cluster has several training tasks.
+            ClusterError: the config's cluster has several training tasks, and the estimator trains alone; or
+                TensorFlow was used before it could join them.
             InvalidHook: something in ``hooks`` is not a hook, or a callback monitors a validation metric.
             InvalidType, InvalidInput: the input cannot be used, is empty, or does not fit the model.
             CannotWrite: the model directory or a checkpoint cannot be written.
             CheckpointCorrupt: there are checkpoints, but none that can be read.
             ModelMismatch: the checkpoint is of another model.
+            ServerUnavailable: the cluster's other tasks were not there in time.
+            PeerLost: another task of the cluster was lost.
         """
         if steps is not None and max_steps is not None:
             raise InvalidArgument(f"train: steps={steps} and max_steps={max_steps} are both given; give one")
         check_positive(self._subject, "steps", steps)
         check_positive(self._subject, "max_steps", max_steps)
-        check_trains_alone(self._subject, self.config)
+        if not (self.synchronous or self.coordinated):
+            check_trains_alone(self._subject, self.config)
         taken = self._training_hooks(hooks or ())
         if self._state.lent:
             raise ExpcoreError(
@@ -177,12 +225,24 @@ class EngineEstimator(ABC):
         if max_steps is not None and self._step() >= max_steps:
             _LOG.info("step %d is at max_steps=%d: nothing is left to train", self._step(), max_steps)
             return self
+        with self._replicas.watched():
+            self._train(input_fn, taken, steps, max_steps, saving_listeners or ())
+        return self
+
+    def _train(
+        self,
+        input_fn: InputFn,
+        hooks: Sequence[Any],
+        steps: int | None,
+        max_steps: int | None,
+        saving_listeners: Sequence[Any],
+    ) -> None:
         engine = self._engine
         engine.begin(input_fn)
         loop = TrainingLoop(
             engine,
-            taken,
-            saving_listeners=list(saving_listeners or ()),
+            hooks,
+            saving_listeners=list(saving_listeners),
             until=max_steps if steps is None else engine.step + steps,
             save=SaveRhythm(
                 config_value(self.config, "save_checkpoints_steps"),
@@ -192,7 +252,6 @@ class EngineEstimator(ABC):
         )
         engine.keep = lambda: self._best.paths(lambda: loop.history)
         loop.run()
-        return self
 
     def _training_hooks(self, hooks: Sequence[Any]) -> list[Any]:
         check_hooks(hooks)
@@ -252,7 +311,8 @@ class EngineEstimator(ABC):
         self._summaries.check(name)
         saved = self._saved(checkpoint_path)
         reading = self._reading_hooks(hooks or ())
-        metrics = self._evaluator.run(saved, input_fn, steps, reading, self.model_dir)
+        with self._replicas.watched():
+            metrics = self._evaluator.run(saved, input_fn, steps, reading, self.model_dir)
         self._summaries.write(name, metrics, saved.step)
         return {**metrics, "global_step": saved.step}
 
@@ -326,7 +386,7 @@ class EngineEstimator(ABC):
         saved = self._saved(checkpoint_path)
         state = self._state
         self._build(saved)
-        with state.holding(saved, whole=True):
+        with self._replicas.watched(), state.holding(saved, whole=True):
             yield state.trainable.native
 
     def _build(self, saved: SavedCheckpoint) -> None:

@@ -53,6 +53,8 @@ class ExplainedBatches:
         )
         if not isinstance(error, kinds):
             return None
+        if "Collective ops is aborted" in error.message:
+            return None  # between processes, not in a batch
         why = reason(error)
         if _OURS.match(why):
             return _OURS.sub("", why)

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import chain, count, islice
 from typing import Any, NamedTuple
 
-from expcore.calling import describe, describe_type, required_parameters
+from expcore.calling import describe, describe_type, names, required_parameters
 from expcore.errors import InvalidInput, InvalidType, listing, one_line
 from expcore_plugins.estimators.engine.steps import shapes
 
@@ -27,10 +27,12 @@ class Input(NamedTuple):
     Attributes:
         dataset: gives (features[, labels[, weights]]) batches, or features alone.
         again: whether another pass can be made over it; False for a generator, which is used up.
+        shared: whether each of several processes reads all of it; False where each reads a part of its own.
     """
 
     dataset: Any
     again: bool
+    shared: bool = True
 
     @property
     def spec(self) -> Any:
@@ -38,8 +40,22 @@ class Input(NamedTuple):
         return self.dataset.element_spec
 
 
-def open_input(input_fn: Callable[[], Any]) -> Input:
+class Pipeline(NamedTuple):
+    """Which of several processes, that each read input for one training, this is."""
+
+    index: int = 0
+    of: int = 1
+
+
+ONE = Pipeline()
+"""The only process."""
+
+
+def open_input(input_fn: Callable[..., Any], pipeline: Pipeline = ONE) -> Input:
     """Calls an input function and makes a Dataset of what it returns.
+
+    A function that names a parameter ``input_context`` is given a ``tf.distribute.InputContext`` and is to
+    read its process's part: batches of its own, which together with those of the others are a step's.
 
     A Dataset is taken as it is. Arrays (NumPy, or what converts to it; mappings of them too) are given in
     batches of 32, in order, once; floats in Keras's default float type. A ``PyDataset`` and an iterable are
@@ -52,15 +68,30 @@ def open_input(input_fn: Callable[[], Any]) -> Input:
     if not callable(input_fn):
         raise InvalidType(f"input_fn is a {describe_type(type(input_fn))}; give a function of no arguments")
     subject = f"input function {describe(input_fn)}"
-    missing = required_parameters(input_fn)
+    own = names(input_fn, "input_context")
+    missing = [name for name in required_parameters(input_fn) if name != "input_context"]
     if missing:
         raise InvalidInput(
             f"{subject} needs {listing(missing)}; it is called without arguments, bind them with "
             "functools.partial"
         )
-    made = _made(input_fn(), subject)
+    made = _made(input_fn(input_context=_context(pipeline)) if own else input_fn(), subject)
     _check(made.dataset, subject)
-    return made
+    return made._replace(shared=not own and _is_shared(made.dataset))
+
+
+def _context(pipeline: Pipeline) -> Any:
+    import tensorflow as tf
+
+    return tf.distribute.InputContext(pipeline.of, pipeline.index, pipeline.of)
+
+
+def _is_shared(dataset: Any) -> bool:
+    """Whether nobody said that each process has data of its own: TensorFlow's option for it is OFF."""
+    import tensorflow as tf
+
+    policy = dataset.options().experimental_distribute.auto_shard_policy
+    return policy != tf.data.experimental.AutoShardPolicy.OFF
 
 
 def _made(data: Any, subject: str) -> Input:

@@ -11,7 +11,7 @@ from typing import Any
 from expcore.calling import describe
 from expcore.errors import InvalidInput
 from expcore_plugins.estimators.engine import shuffles
-from expcore_plugins.estimators.engine.inputs import open_input
+from expcore_plugins.estimators.engine.inputs import ONE, Pipeline, open_input
 from expcore_plugins.estimators.engine.messages import brief
 from expcore_plugins.estimators.engine.saved import SavedCheckpoint
 from expcore_plugins.estimators.engine.seeds import seed_data, seed_of_pass
@@ -43,6 +43,7 @@ class Position:
 
     Args:
         seed: of the data; what the input function draws hangs on it alone. None: not seeded.
+        pipeline: which of several processes this is.
 
     Attributes:
         input_fn: the function that gave the data; None before the first one.
@@ -52,8 +53,8 @@ class Position:
         taken: batches of this pass so far; None: not known.
     """
 
-    def __init__(self, seed: int | None) -> None:
-        self._seed = seed
+    def __init__(self, seed: int | None, pipeline: Pipeline = ONE) -> None:
+        self._seed, self._pipeline = seed, pipeline
         self.input_fn: Any = None
         self._input: Any = None
         self._savable: bool | None = None  # not known yet
@@ -69,6 +70,11 @@ class Position:
     def spec(self) -> Any:
         """The structure of a batch."""
         return self._input.spec
+
+    @property
+    def shared(self) -> bool:
+        """Whether each of several processes reads all of the data."""
+        return bool(self._input.shared)
 
     def open(self, input_fn: Callable[[], Any]) -> None:
         """Goes on with the data, or begins anew where they ended or are another function's.
@@ -107,7 +113,7 @@ class Position:
         self.number = number
         if self._input is None or self._seed is not None or not self._input.again:
             seed_data(seed_of_pass(self._seed, number))
-            self._input = open_input(self.input_fn)
+            self._input = open_input(self.input_fn, self._pipeline)
         self._begin()
 
     def _begin(self) -> None:
@@ -186,9 +192,12 @@ class Position:
         if not (saved.has_iterator and self._savable):
             _LOG.info("checkpoint %s: the data begin anew, their position was not saved", saved.path)
             return
+        if not self.shared and self._pipeline.index > 0:  # what is saved is the position of the first
+            self._read_anew(saved, "another process's position was saved")
+            return
         position = saved.position()
         if self._seed is not None and saved.taken is not None and self._lacks_shuffles(position):
-            self._read_anew(saved)
+            self._read_anew(saved, "it was saved where a shuffled pass ended, which TensorFlow does not keep")
             return
         try:
             tf.raw_ops.DeserializeIterator(resource_handle=_resource(self.iterator), serialized=position)
@@ -206,15 +215,10 @@ class Position:
     def _lacks_shuffles(self, position: Any) -> bool:
         return shuffles.in_position(position) < shuffles.in_pipeline(self._graph())
 
-    def _read_anew(self, saved: SavedCheckpoint) -> None:
+    def _read_anew(self, saved: SavedCheckpoint, why: str) -> None:
         """Comes to a position that was not saved whole by the way that led there, which the seed fixes."""
         batches = saved.taken or 0
-        _LOG.info(
-            "checkpoint %s was saved where a shuffled pass ended, which TensorFlow does not keep: the %d "
-            "batches before it are read again",
-            saved.path,
-            batches,
-        )
+        _LOG.info("checkpoint %s: %s: the %d batches before it are read again", saved.path, why, batches)
         self._open_pass(saved.passes)
         self.taken = _pass_over(self.iterator, batches)
         if self.taken < batches:
@@ -226,6 +230,14 @@ class Position:
                 saved.path,
             )
             self._begin()
+
+    def not_shared(self) -> InvalidInput:
+        """Returns the error for input that differs between the processes that share it."""
+        return InvalidInput(
+            f"input function {describe(self.input_fn)}: the processes of the cluster were given different "
+            "batches, where each takes its rows of the same ones; seed what is drawn when the module is "
+            "imported, make order certain, or name a parameter input_context and return this process's part"
+        )
 
     def nothing_given(self) -> InvalidInput:
         """Returns the error for input without a single batch."""

@@ -14,6 +14,8 @@ from expcore.errors import ClusterError, InvalidArgument
 
 _LOG = logging.getLogger(__name__)
 
+MIRRORED = "mirrored"
+
 _REMOTE = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
 # TensorFlow writes checkpoints to such a path, but takes it for a pattern when it reads them.
 _PATTERN = re.compile(r"[*?[\\]")
@@ -59,14 +61,37 @@ def config_with(config: Any, path: str) -> Any:
     return changed
 
 
-def check_no_strategy(subject: str, config: Any) -> None:
-    """Raises InvalidArgument for a config that asks for a distribution strategy."""
-    for name in ("train_distribute", "eval_distribute"):
-        if config_value(config, name) is not None:
-            raise InvalidArgument(
-                f"{subject}: config.{name} is {config_value(config, name)!r}; it trains on one device "
-                "and takes no distribution strategy, leave it None"
-            )
+def check_strategy(subject: str, config: Any, *, takes_one: bool) -> None:
+    """Raises InvalidArgument for a config that asks for a distribution strategy which cannot be had.
+
+    Args:
+        subject: the estimator, for messages.
+        config: its config.
+        takes_one: whether it can train on several devices of its process.
+    """
+    if config_value(config, "eval_distribute") is not None:
+        raise InvalidArgument(
+            f"{subject}: config.eval_distribute is {config_value(config, 'eval_distribute')!r}; evaluations "
+            "are made by one device, leave it None"
+        )
+    given = config_value(config, "train_distribute")
+    if given is None:
+        return
+    if not takes_one:
+        raise InvalidArgument(
+            f"{subject}: config.train_distribute is {given!r}; it trains on one device and takes no "
+            "distribution strategy, leave it None"
+        )
+    if (config_value(config, "num_worker_replicas") or 0) > 1:
+        raise InvalidArgument(
+            f"{subject}: config.train_distribute is {given!r} in a cluster of several training tasks, which "
+            "use one device each; leave it None"
+        )
+    if given != MIRRORED and not callable(getattr(given, "run", None)):
+        raise InvalidArgument(
+            f"{subject}: config.train_distribute is {given!r}; it must be {MIRRORED!r}, a "
+            "tf.distribute.MirroredStrategy, or None"
+        )
 
 
 def check_trains_alone(subject: str, config: Any) -> None:

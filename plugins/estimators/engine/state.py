@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from expcore.errors import listing
+from expcore_plugins.estimators.engine.devices import container_of, parts_of
 from expcore_plugins.estimators.engine.trainable import (
     EXTRA,
     METRICS,
@@ -60,8 +61,13 @@ class LiveState:
 
     def _besides(self, variables: Sequence[Any]) -> list[Named]:
         """Those of some variables that the model does not list."""
-        known = {id(n.variable) for name in (MODEL, OPTIMIZER, METRICS) for n in self.section(name)}
-        return [n for n in named(variables) if id(n.variable) not in known]
+        known = {
+            id(part)
+            for name in (MODEL, OPTIMIZER, METRICS)
+            for n in self.section(name)
+            for part in parts_of(container_of(n.variable))
+        }
+        return [n for n in named(variables) if id(parts_of(container_of(n.variable))[0]) not in known]
 
     def put(self, name: str, values: Sequence[Any]) -> None:
         """Gives the variables of a section these values."""
@@ -103,6 +109,11 @@ class LiveState:
             CheckpointCorrupt: the checkpoint cannot be read.
             ModelMismatch: it belongs to another model.
         """
+        with self.trainable.apart(), self._holding(saved, whole=whole):
+            yield
+
+    @contextmanager
+    def _holding(self, saved: SavedCheckpoint, *, whole: bool) -> Iterator[None]:
         if self.lent and self.holds == saved.identity:
             with self.kept((METRICS,)):  # inside of another such context
                 yield

@@ -4,34 +4,27 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from functools import lru_cache, partial
-from typing import Any, NamedTuple
+from functools import partial
+from typing import Any
 
 from expcore.errors import ExpcoreError, InvalidInput, NotCompiled
+from expcore_plugins.estimators.engine.calls import Loop, Made, count_of, floats, named_logs
+from expcore_plugins.estimators.engine.coordinator import Coordinator
+from expcore_plugins.estimators.engine.devices import container_of
+from expcore_plugins.estimators.engine.joint import joint_loop
 from expcore_plugins.estimators.engine.parts import parts
+from expcore_plugins.estimators.engine.replicas import Alone
 from expcore_plugins.estimators.engine.state import LiveState
 from expcore_plugins.estimators.engine.trainable import Trainable
+from expcore_plugins.estimators.engine.workers import Workers
 
 _LOG = logging.getLogger(__name__)
 
 
-class Made(NamedTuple):
-    """What a call of a loop gives.
-
-    Attributes:
-        done: steps made.
-        more: False once the input has ended; True may still mean that nothing is left.
-        logs: gives what the last step returned, as Python floats by name.
-    """
-
-    done: int
-    more: bool
-    logs: Callable[[], dict[str, float]]
-
-
-Loop = Callable[[Any, int], Made]
+Replicas = Alone | Workers
+"""The processes that make training steps; a Coordinator is alone with its checkpoints."""
 
 
 class StepBuilder:
@@ -42,11 +35,13 @@ class StepBuilder:
             of traced ones those, of eager ones all that are in the attributes of the model.
         window: the training metrics begin anew before each step whose global step is a multiple of this;
             0: never.
+        replicas: the processes that make training steps.
     """
 
-    def __init__(self, state: LiveState, window: int) -> None:
+    def __init__(self, state: LiveState, window: int, replicas: Replicas) -> None:
         self._state, self._model, self._step, self._window = state, state.trainable, state.step, window
-        self._loops: dict[tuple[str, str], Any] = {}
+        self._replicas = replicas
+        self._loops: dict[tuple[str, str, bool], Any] = {}
 
     def train(self, spec: Any) -> Loop:
         """Returns the training loop for input of this structure."""
@@ -58,14 +53,16 @@ class StepBuilder:
         Raises:
             NotCompiled: the model has no loss to evaluate.
         """
-        return self._kept("test", spec, lambda: self._loop(self._model.test_step, spec, training=False))
+        with self._model.apart():
+            return self._kept("test", spec, lambda: self._loop(self._model.test_step, spec, training=False))
 
     def predict(self, spec: Any) -> Callable[[Any], Any]:
         """Returns the function that gives the predictions for a batch of this structure."""
-        return self._kept("predict", spec, lambda: self._predict(spec))
+        with self._model.apart():
+            return self._kept("predict", spec, lambda: self._predict(spec))
 
     def _kept(self, kind: str, spec: Any, make: Callable[[], Any]) -> Any:
-        key = (kind, repr(spec))
+        key = (kind, repr(spec), getattr(self._replicas, "shared", True))
         if key not in self._loops:
             with explained(self._model, spec):
                 self._loops[key] = make()
@@ -93,14 +90,38 @@ class StepBuilder:
             if training:
                 self._look(spec)
             return partial(_run_eagerly, function, before, counter)
+        if training and isinstance(self._replicas, Coordinator):
+            return self._scheduled(self._replicas, function, spec)
+        joint = training and isinstance(self._replicas, Workers)
+        if joint:
+            self._model.prepare(spec)
         step = self._traced(function, spec)
         if training:
             self._state.used.extend(_used_by(step))
+        if joint:
+            return joint_loop(step, spec, before, counter, self._replicas, self._model)
         fused = tf.function(_fused(step, spec, before, counter), autograph=False)
         # One trace serves every n and every iterator. Made here, it is not counted as a retracing by
         # TensorFlow, which would warn of the fifth estimator in a process.
         loop = fused.get_concrete_function(tf.data.IteratorSpec(spec), tf.TensorSpec((), tf.int64))
-        return partial(_run_fused, loop, [name for name, _ in _named(step.structured_outputs)])
+        return partial(_run_fused, loop, [name for name, _ in named_logs(step.structured_outputs)])
+
+    def _scheduled(self, coordinator: Coordinator, function: Callable[[Any], Any], spec: Any) -> Loop:
+        """The loop of a coordinator, whose metrics begin anew between calls."""
+        with coordinator.scope():
+            self._model.prepare(spec)
+        begun = -1
+
+        def begin_window(step: int) -> None:
+            nonlocal begun
+            if self._window and step // self._window != begun:
+                begun = step // self._window
+                self._model.reset_metrics()
+
+        model: Any = self._model
+        return coordinator.training_loop(
+            function, spec, self._step, before=begin_window, metrics=model.metrics
+        )
 
     def _look(self, spec: Any) -> None:
         """Makes and finds the variables of a step that will run in Python, as tracing it would."""
@@ -130,7 +151,8 @@ def _used_by(step: Any) -> list[Any]:
     TensorFlow gives them in the order of their addresses, which is another in each process.
     """
     places = {id(tensor): i for i, tensor in enumerate(step.captured_inputs)}
-    return sorted(step.variables, key=lambda v: places[id(v.handle)])
+    found = sorted(step.variables, key=lambda v: places[id(v.handle)])
+    return list({id(v): v for v in map(container_of, found)}.values())
 
 
 def _nothing(function: Callable[[], None] | None) -> Any:
@@ -150,7 +172,7 @@ def _fused(step: Any, spec: Any, before: Callable[[], None] | None, counter: Any
     """
     import tensorflow as tf
 
-    outputs = [t for _, t in _named(step.structured_outputs)]
+    outputs = [t for _, t in named_logs(step.structured_outputs)]
     shapes_kept = [t.shape for t in outputs]
 
     def loop(iterator: Any, n: Any) -> Any:
@@ -160,7 +182,7 @@ def _fused(step: Any, spec: Any, before: Callable[[], None] | None, counter: Any
         def body(done: Any, batch: Any, *_: Any) -> Any:
             if before is not None:
                 before()
-            logs = [t for _, t in _named(step(batch.get_value()))]
+            logs = [t for _, t in named_logs(step(batch.get_value()))]
             if counter is not None:
                 counter.assign_add(1)
             done += 1
@@ -184,17 +206,8 @@ def _fused(step: Any, spec: Any, before: Callable[[], None] | None, counter: Any
     return loop
 
 
-@lru_cache(maxsize=64)
-def _count(n: int) -> Any:
-    """A number of steps as a tensor; a run needs few of them, and making one takes as long as a hook."""
-    import tensorflow as tf
-
-    with tf.init_scope():
-        return tf.constant(n, tf.int64)
-
-
 def _run_fused(loop: Any, names: list[str], iterator: Any, n: int) -> Made:
-    done, logs = loop(iterator, _count(n))
+    done, logs = loop(iterator, count_of(n))
     made = int(done)
     return Made(made, made == n, lambda: floats(zip(names, logs, strict=True)))
 
@@ -215,33 +228,7 @@ def _run_eagerly(
         done += 1
         if counter is not None:
             counter.assign_add(1)
-    return Made(done, done == n, lambda: floats(_named(logs)))
-
-
-def _named(logs: Any, name: str = "loss") -> Iterator[tuple[str, Any]]:
-    """The values that a step returned, by name: as Keras does it, the innermost key of a mapping counts."""
-    if isinstance(logs, Mapping):
-        for key, value in logs.items():
-            yield from _named(value, str(key))
-    elif isinstance(logs, (tuple, list)):
-        for i, value in enumerate(logs):
-            yield from _named(value, f"{name}_{i}")
-    elif logs is not None:
-        yield name, logs
-
-
-def floats(logs: Iterable[tuple[str, Any]]) -> dict[str, float]:
-    """Returns numbers as Python floats; those of an array as ``name_0``, ``name_1`` and so on."""
-    import numpy as np
-
-    found = {}
-    for name, value in logs:
-        array = np.asarray(value)
-        if array.size == 1:
-            found[name] = float(array.item())
-        else:
-            found |= {f"{name}_{i}": float(v) for i, v in enumerate(array.ravel())}
-    return found
+    return Made(done, done == n, lambda: floats(named_logs(logs)))
 
 
 @contextmanager

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from typing import Any, NamedTuple, Protocol
 
 MODEL, OPTIMIZER, METRICS = "model", "optimizer", "metrics"
@@ -43,6 +44,9 @@ class Trainable(Protocol):
     def predict_step(self, batch: Any) -> Any:
         """Returns the predictions for a batch."""
 
+    def apart(self) -> AbstractContextManager[None]:
+        """A context in which this model can be evaluated and changed as if no other replica were there."""
+
     def reset_metrics(self) -> None:
         """Begins the metrics anew; also called while a step is traced."""
 
@@ -72,6 +76,20 @@ class Trainable(Protocol):
 
     def use_averages(self) -> None:
         """Writes the averages over the weights."""
+
+
+class Shared(Trainable, Protocol):
+    """A model whose steps several processes make together."""
+
+    def finished(self, names: Sequence[str], logs: list[Any]) -> list[Any]:
+        """Returns what the last of several steps gave, over all processes; called while a graph is made."""
+
+
+class Asynchronous(Trainable, Protocol):
+    """A model whose steps several workers make, each when it can."""
+
+    def metrics(self) -> Mapping[str, Any]:
+        """Returns the training metrics of now."""
 
 
 def named(variables: Iterable[Any]) -> list[Named]:

@@ -6,18 +6,26 @@ import logging
 from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
-from expcore.cluster import config_value
 from expcore.errors import CheckpointCorrupt, listing
 from expcore.loop import Advance, PendingSave
+from expcore.types import Clock
 from expcore_plugins.estimators.engine.checkpoints import CheckpointWriter, Pending
-from expcore_plugins.estimators.engine.directory import check_not_lost, checkpoints, prepare
+from expcore_plugins.estimators.engine.directory import (
+    check_not_lost,
+    checkpoints,
+    path_of,
+    prepare,
+    wait_for,
+)
 from expcore_plugins.estimators.engine.failures import ExplainedBatches
 from expcore_plugins.estimators.engine.position import Position
+from expcore_plugins.estimators.engine.replicas import Alone
 from expcore_plugins.estimators.engine.saved import SavedCheckpoint
 from expcore_plugins.estimators.engine.snapshot import Snapshot
 from expcore_plugins.estimators.engine.state import LiveState
 from expcore_plugins.estimators.engine.steps import StepBuilder
 from expcore_plugins.estimators.engine.trainable import EXTRA, METRICS, MODEL, OPTIMIZER
+from expcore_plugins.estimators.engine.workers import Workers
 
 _LOG = logging.getLogger(__name__)
 
@@ -29,8 +37,10 @@ class TrainingEngine:
         state: the live variables.
         steps: builds the compiled loop.
         model_dir: the model directory.
-        config: gives the seed.
         writer: writes checkpoints.
+        replicas: the processes that train together, this one among them.
+        position: where training stands in its input.
+        clock: measures how long a checkpoint is waited for.
         beside: whether checkpoints are written beside the next steps.
         first: called once before the first step of a model that has no checkpoint yet.
 
@@ -43,9 +53,11 @@ class TrainingEngine:
         state: LiveState,
         steps: StepBuilder,
         model_dir: str,
-        config: Any,
         *,
         writer: CheckpointWriter,
+        replicas: Alone | Workers,
+        position: Position,
+        clock: Clock,
         beside: bool,
         first: Callable[[], None],
     ) -> None:
@@ -55,7 +67,8 @@ class TrainingEngine:
         self.keep: Callable[[], Collection[str]] = tuple
         self._state, self._steps, self._writer = state, steps, writer
         self._beside, self._first = beside, first
-        self._position = Position(config_value(config, "random_seed"))
+        self._replicas, self._clock = replicas, clock
+        self._position = position
         self._loop: Any = None
         self._hook_states: Mapping[str, Any] = {}
         self._made = 0  # steps of this train() call
@@ -77,12 +90,18 @@ class TrainingEngine:
             ModelMismatch: the newest checkpoint is of another model.
         """
         self._position.open(input_fn)
+        if isinstance(self._replicas, Workers):
+            self._replicas.shared = self._position.shared
         self._loop = self._steps.train(self._position.spec)
-        prepare(self.model_dir)
+        if self._replicas.chief:
+            prepare(self.model_dir)
         self._position.probe()
         self._made = 0
         if not self.restored:
-            self._restore()
+            if self._replicas.chief:
+                self._restore()
+            if isinstance(self._replicas, Workers):
+                self._begin_alike(self._replicas)
             self._loop = self._steps.train(self._position.spec)  # of the pass that was restored
             self.restored = True
 
@@ -103,10 +122,26 @@ class TrainingEngine:
                 "remove them to begin anew"
             ) from failures[0]
         check_not_lost(self.model_dir)
-        self.step = int(self._state.step)
+        self.step = int(self._state.step.read_value())
         if self.step == 0:
             self._first()
             self._state.trainable.reset_metrics()
+
+    def _begin_alike(self, workers: Workers) -> None:
+        """Has every process begin where the chief does, with the chief's values."""
+        import numpy as np
+
+        state = self._state
+        found = self.step if state.holds is not None else -1
+        step = int(workers.from_chief([np.int64(found)])[0])
+        if not self._replicas.chief and step >= 0:
+            self._take(SavedCheckpoint(wait_for(self.model_dir, step, self._clock)))
+        variables = [n.variable for name in (MODEL, OPTIMIZER, EXTRA) for n in state.section(name)]
+        values = workers.from_chief([v.read_value() for v in variables])
+        for variable, value in zip(variables, values, strict=True):
+            variable.assign(value)
+        if not self._replicas.chief:
+            state.trainable.reset_metrics()  # the chief's are those of all
 
     def _take(self, saved: SavedCheckpoint) -> None:
         """Takes over a checkpoint; everything is read and checked before the first variable changes."""
@@ -151,7 +186,9 @@ class TrainingEngine:
         self._state.holds = self._state.snapshot = None
         try:
             with ExplainedBatches(self._position.input_fn, self._state.trainable.name):
-                done, more, logs = self._loop(self._position.iterator, n)
+                done, more, logs, same = self._loop(self._position.iterator, n)
+            if not same:
+                raise self._position.not_shared()
         except BaseException:
             # Some variables may be a step ahead of the others: the next call starts like a new process.
             self.restored = False
@@ -176,7 +213,12 @@ class TrainingEngine:
             CannotWrite: it cannot be written.
             InvalidType: a hook's state is not JSON.
         """
-        snapshot = self._writer.take(self.step, self._position, hook_states)
+        metrics = self._replicas.together([n.variable.read_value() for n in self._state.section(METRICS)])
+        if not self._replicas.chief:
+            self._hook_states = dict(hook_states)
+            self._wait_for_the_write()
+            return path_of(self.model_dir, self.step)
+        snapshot = self._writer.take(self.step, self._position, hook_states, metrics)
         self._hook_states = dict(hook_states)
         keep = list(self.keep())
         if self._beside:
@@ -184,7 +226,13 @@ class TrainingEngine:
             return Pending(future, lambda path: self._written(path, snapshot))
         path = self._writer.write(snapshot, keep)
         self._written(path, snapshot)
+        self._wait_for_the_write()
         return path
+
+    def _wait_for_the_write(self) -> None:
+        """Has all processes go on once the chief has written, unless it writes beside the next steps."""
+        if not self._beside:
+            self._replicas.any_of(False)
 
     def _written(self, path: str, snapshot: Snapshot) -> None:
         state = self._state
@@ -193,6 +241,11 @@ class TrainingEngine:
         else:
             state.snapshot = snapshot  # whoever evaluates it before the next step need not read it again
         _LOG.info("saved %s", path)
+
+    def agree(self, stop: bool, save: bool) -> tuple[bool, bool]:
+        """Returns what all processes do now: stop if any of them wants to, save if the chief does."""
+        stop, save = self._replicas.any_of(stop, save and self._replicas.chief)
+        return stop, save
 
     def hook_states(self) -> Mapping[str, Any]:
         """Returns the hooks' states of the newest checkpoint that was restored or written."""

@@ -11,11 +11,15 @@ from expcore.calling import describe
 from expcore.cluster import config_value
 from expcore.errors import InvalidArgument, NotCopyable, one_line
 from expcore.types import Clock
+from expcore_plugins.estimators.engine.coordinator import Coordinator
 from expcore_plugins.estimators.engine.estimator import EngineEstimator
 from expcore_plugins.estimators.engine.settings import check_positive, config_with
+from expcore_plugins.estimators.engine.workers import Workers
+from expcore_plugins.estimators.keras.asynchronous import KerasAsynchronous
 from expcore_plugins.estimators.keras.callbacks import adapted, is_callback
 from expcore_plugins.estimators.keras.export import export_saved_model
 from expcore_plugins.estimators.keras.native import NativeModel
+from expcore_plugins.estimators.keras.replica import KerasReplica
 from expcore_plugins.estimators.keras.trainable import KerasTrainable
 
 
@@ -34,6 +38,10 @@ class KerasEstimator(EngineEstimator):
     its optimizers and metrics, the position in the input, the states of hooks, and what else a compiled
     training step was seen to use. It does not hold what has no state to save: raw ``tf.random`` operations
     without a generator, the position of input made by Python code, lookup tables.
+
+    In a cluster of a chief and workers all make each step together, with the numbers of one process on the
+    same batches; with parameter servers the chief has the workers make steps; ``train_distribute`` of the
+    config trains on several devices of this process. ``docs/clusters.md`` says what is equal.
 
     ``optimizer.use_ema``: evaluations, predictions, exports and ``restored()`` use the averages, which is
     what ``fit`` leaves in the weights at its end. Training goes on from the weights themselves; a checkpoint
@@ -66,8 +74,9 @@ class KerasEstimator(EngineEstimator):
         InvalidType: ``model`` or ``warm_start`` is neither of them.
         NotCompiled: ``model`` is not compiled.
         InvalidArgument: ``model_dir`` and ``config.model_dir`` differ, it is not a local path, or has one of
-            ``*?[`` and the backslash in it; the config asks for a distribution strategy; ``steps_per_epoch``
-            is not a positive number; ``class_weight`` is no mapping of classes to weights.
+            ``*?[`` and the backslash in it; the config's ``train_distribute`` is no strategy, or one in a
+            cluster; ``steps_per_epoch`` is not a positive number; ``class_weight`` is no mapping of classes
+            to weights.
     """
 
     capabilities = frozenset({"reproducible", "exact_resume", "checkpoint_rhythm"})
@@ -92,8 +101,15 @@ class KerasEstimator(EngineEstimator):
         self._steps_per_epoch = steps_per_epoch
         self._class_weight = _checked_weights(class_weight)
 
+    _joins = True
+
     def _make_trainable(self) -> KerasTrainable:
-        return KerasTrainable(self._native.get(config_value(self.config, "random_seed")), self._class_weight)
+        model = self._native.get(config_value(self.config, "random_seed"))
+        if isinstance(self._replicas, Workers):
+            return KerasReplica(model, self._class_weight, self._replicas)
+        if isinstance(self._replicas, Coordinator):
+            return KerasAsynchronous(model, self._class_weight)
+        return KerasTrainable(model, self._class_weight)
 
     def supports_hook(self, hook: Any) -> bool:
         """Whether ``train`` takes it: an expcore hook or a Keras callback; not a ``SessionRunHook``."""

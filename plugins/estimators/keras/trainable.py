@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from functools import cached_property
 from typing import Any
 
@@ -61,6 +62,10 @@ class KerasTrainable:
         """The model's ``predict_step``."""
         return self.native.predict_step(_present(batch))
 
+    def apart(self) -> AbstractContextManager[None]:
+        """An empty context: the variables are nobody else's."""
+        return nullcontext()
+
     def reset_metrics(self) -> None:
         """Begins the metrics anew."""
         self.native.reset_metrics()
@@ -83,6 +88,7 @@ class KerasTrainable:
         x, y, weights = keras.utils.unpack_x_y_sample_weight(tf.nest.map_structure(_zeros, spec))
         predicted = model(x, training=False)
         if y is not None:
+            model.compute_loss(x, y, predicted, weights)
             model.compute_metrics(x, y, predicted, weights)
             model.reset_metrics()
         self.build(None)

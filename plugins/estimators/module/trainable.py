@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 from expcore.errors import NotCompiled
@@ -54,6 +55,10 @@ class ModuleTrainable:
         if not callable(function):
             raise NotCompiled(f"model {self.name!r} cannot be {what}: it has no {step}(batch); give it one")
         return function
+
+    def apart(self) -> AbstractContextManager[None]:
+        """An empty context: the variables are nobody else's."""
+        return nullcontext()
 
     def reset_metrics(self) -> None:
         """Begins the means anew."""

@@ -17,7 +17,6 @@ from expcore import RunConfig
 from expcore.cluster import parse_tf_config
 from expcore.errors import (
     CannotWrite,
-    ClusterError,
     ExpcoreError,
     InvalidArgument,
     InvalidHook,
@@ -719,10 +718,22 @@ def test_a_foreign_config_is_read_as_far_as_it_goes(tmp_path):
     assert [os.path.basename(p) for p in estimator.checkpoints()] == ["ckpt-2", "ckpt-4", "ckpt-5"]
 
 
-@pytest.mark.parametrize("name", ["train_distribute", "eval_distribute"])
-def test_a_distribution_strategy_is_refused(tmp_path, name):
-    with pytest.raises(InvalidArgument, match=name):
-        make(tmp_path, **{name: tf.distribute.get_strategy()})
+def test_a_strategy_for_evaluations_is_refused(tmp_path):
+    with pytest.raises(InvalidArgument, match="eval_distribute"):
+        make(tmp_path, eval_distribute=tf.distribute.get_strategy())
+
+
+@pytest.mark.parametrize("value", ["multi_worker", 2, object()])
+def test_what_is_no_strategy_is_refused(tmp_path, value):
+    with pytest.raises(InvalidArgument, match=r"train_distribute .*'mirrored', a tf.distribute.Mirrored"):
+        make(tmp_path, train_distribute=value)
+
+
+def test_a_strategy_in_a_cluster_is_refused(tmp_path):
+    cluster = {"chief": ["127.0.0.1:2222"], "worker": ["127.0.0.1:2223"]}
+    task = parse_tf_config({"cluster": cluster, "task": {"type": "worker", "index": 0}})
+    with pytest.raises(InvalidArgument, match="in a cluster of several training tasks"):
+        make(tmp_path, train_distribute="mirrored", task=task)
 
 
 @pytest.mark.parametrize("value", [0, -1, 2.5, True])
@@ -770,12 +781,3 @@ def test_a_given_model_is_seeded_before_its_first_data(tmp_path):
     for name in ("a", "b"):
         make(tmp_path / name, dense(), random_seed=5).train(drawing, steps=1)
     assert drawn[0] == drawn[1]
-
-
-def test_a_task_of_several_that_train_is_refused_before_anything_is_written(tmp_path):
-    cluster = {"chief": ["127.0.0.1:2222"], "worker": ["127.0.0.1:2223"]}
-    task = parse_tf_config({"cluster": cluster, "task": {"type": "worker", "index": 0}})
-    estimator = KerasEstimator(dense, tmp_path / "run", RunConfig(task=task))
-    with pytest.raises(ClusterError, match="the cluster has 2 training tasks"):
-        estimator.train(batches, steps=1)
-    assert not (tmp_path / "run").exists()

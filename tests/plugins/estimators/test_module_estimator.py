@@ -11,7 +11,8 @@ import pytest
 import tensorflow as tf
 
 from expcore import Experiment, RunConfig
-from expcore.errors import InvalidArgument, InvalidType, ModelMismatch, NotCompiled, NotCopyable
+from expcore.cluster import parse_tf_config
+from expcore.errors import ClusterError, InvalidArgument, InvalidType, ModelMismatch, NotCompiled, NotCopyable
 from expcore_plugins.estimators.engine.parts import parts
 from expcore_plugins.estimators.module import Functions, ModuleEstimator
 
@@ -312,3 +313,18 @@ sys.exit(sys.modules["keras"] is not None)
 """
     done = subprocess.run([sys.executable, "-c", program, str(tmp_path)], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr[-2000:]
+
+
+@pytest.mark.parametrize("more", [{}, {"ps": ["127.0.0.1:2224"]}])
+def test_a_task_of_several_that_train_is_refused_before_anything_is_written(tmp_path, more):
+    cluster = {"chief": ["127.0.0.1:2222"], "worker": ["127.0.0.1:2223"], **more}
+    task = parse_tf_config({"cluster": cluster, "task": {"type": "worker", "index": 0}})
+    estimator = ModuleEstimator(Line, tmp_path / "run", RunConfig(task=task))
+    with pytest.raises(ClusterError, match="the cluster has 2 training tasks"):
+        estimator.train(data, steps=1)
+    assert not (tmp_path / "run").exists()
+
+
+def test_several_devices_are_refused(tmp_path):
+    with pytest.raises(InvalidArgument, match="train_distribute is 'mirrored'; it trains on one device"):
+        ModuleEstimator(Line, tmp_path, RunConfig(train_distribute="mirrored"))

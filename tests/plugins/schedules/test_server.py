@@ -1,15 +1,14 @@
-"""TensorFlow's server: the rule for starting one, and what the system says is open."""
+"""TensorFlow's server: the rule for starting one."""
 
 from __future__ import annotations
 
-import socket
-
 import pytest
 
+from expcore import serving
 from expcore.cluster import RunConfig, parse_tf_config
 from expcore.errors import InvalidArgument, ServerUnavailable
 from expcore_plugins.schedules import server
-from expcore_plugins.schedules.server import listening, other_interfaces, start_server
+from expcore_plugins.schedules.server import start_server
 
 NEAR = {"chief": ["127.0.0.1:2222"], "ps": ["localhost:2223", "[::1]:2224"]}
 FAR = {"chief": ["10.0.0.1:2222"], "ps": ["10.0.0.2:2223", "127.0.0.1:2224"]}
@@ -24,9 +23,9 @@ def config(cluster, kind="ps", index=0):
 def started(monkeypatch):
     """What would have been started, on a machine that has another interface up."""
     calls = []
-    monkeypatch.delenv(server.ALLOW, raising=False)
-    monkeypatch.setattr(server, "other_interfaces", lambda: ["eth0", "wlan0"])
-    monkeypatch.setattr(server, "listening", lambda port: [f"0.0.0.0:{port}"])
+    monkeypatch.delenv(serving.ALLOW, raising=False)
+    monkeypatch.setattr(serving, "other_interfaces", lambda: ["eth0", "wlan0"])
+    monkeypatch.setattr(serving, "listening", lambda port: [f"0.0.0.0:{port}"])
     monkeypatch.setattr(server, "_start", lambda *call: calls.append(call) or "the server")
     return calls
 
@@ -42,7 +41,7 @@ def test_a_cluster_of_other_addresses_was_asked_for_and_is_warned_of_with_what_i
 
 
 def test_where_the_system_does_not_say_what_is_open_every_interface_is(started, caplog, monkeypatch):
-    monkeypatch.setattr(server, "listening", lambda port: [])
+    monkeypatch.setattr(serving, "listening", lambda port: [])
     start_server(config(FAR, "ps", 1))
     assert "on port 2224 of every interface" in caplog.text
 
@@ -57,21 +56,21 @@ def test_a_cluster_of_loopback_addresses_would_be_open_by_surprise_and_is_refuse
 
 
 def test_with_no_other_interface_up_it_is_allowed(started, monkeypatch):
-    monkeypatch.setattr(server, "other_interfaces", list)
+    monkeypatch.setattr(serving, "other_interfaces", list)
     assert start_server(config(NEAR, "ps", 1)) == "the server"
     assert started[0][3] == "[::1]:2224"
 
 
 @pytest.mark.parametrize(("said", "allowed"), [("1", True), ("0", False), ("", False), ("yes", False)])
 def test_the_environment_can_allow_it_in_one_way(started, monkeypatch, said, allowed):
-    monkeypatch.setenv(server.ALLOW, said)
+    monkeypatch.setenv(serving.ALLOW, said)
     if allowed:
         start_server(config(NEAR))
     else:
         with pytest.raises(ServerUnavailable):
             start_server(config(NEAR))
     assert len(started) == allowed
-    assert server.ALLOW == "EXPCORE_ALLOW_SERVER"
+    assert serving.ALLOW == "EXPCORE_ALLOW_SERVER"
 
 
 class Foreign:
@@ -98,61 +97,3 @@ def test_all_that_is_missing_is_told_together_and_a_foreign_config_will_do(start
         start_server(None)
     start_server(Foreign())
     assert len(started) == 1
-
-
-# --- what the system says --------------------------------------------------------------------------------
-
-
-def test_other_interfaces_are_those_that_are_up_but_loopback(monkeypatch):
-    up, loopback, running = 0x1, 0x8, 0x40
-    found = [("lo", up | loopback), ("wlan0", up | running), ("docker0", up), ("eth1", running)]
-    monkeypatch.setattr(server, "interfaces", lambda: iter(found))
-    assert other_interfaces() == ["docker0", "wlan0"]
-
-
-def test_the_interfaces_are_those_of_this_namespace():
-    found = dict(server.interfaces())
-    assert found.keys() <= {name for _, name in socket.if_nameindex()}
-    assert found["lo"] & 0x8
-
-
-HEAD = "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode\n"
-
-
-def row(n, address, state="0A"):
-    return (
-        f"   {n}: {address} 00000000:0000 {state} 00000000:00000000 00:00000000 00000000  0  0 31 1 0 100\n"
-    )
-
-
-def test_addresses_listened_on_are_read_from_the_systems_tables(tmp_path):
-    (tmp_path / "tcp").write_text(
-        HEAD
-        + row(0, "0100007F:08AE")
-        + row(1, "00000000:08AE")
-        + row(2, "0200000A:08AE", "01")
-        + row(3, "0200000A:08AF")
-    )
-    (tmp_path / "tcp6").write_text(
-        HEAD
-        + row(0, "00000000000000000000000000000000:08AE")
-        + row(1, "00000000000000000000000001000000:08AE")
-        + row(2, "B80D01200000000000000000010000FE:08AE")
-        + row(3, "0000000000000000FFFF00000100007F:08AE")
-    )
-    assert listening(2222, str(tmp_path)) == [
-        "127.0.0.1:2222",
-        "0.0.0.0:2222",
-        "[::]:2222",
-        "[::1]:2222",
-        "[2001:db8::fe00:1]:2222",
-        "[::ffff:127.0.0.1]:2222",
-    ]
-    assert listening(2223, str(tmp_path)) == ["10.0.0.2:2223"]
-    assert listening(1, str(tmp_path)) == []
-
-
-def test_without_the_systems_tables_nothing_is_known(tmp_path):
-    assert listening(2222, str(tmp_path / "nothing")) == []
-    (tmp_path / "tcp").write_text("")
-    assert listening(2222, str(tmp_path)) == []

@@ -1,0 +1,140 @@
+"""``expcore launch``: a cluster of processes on this machine, for trying and testing."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING
+
+import click
+
+from expcore.cli.choices import choice_options, choose
+from expcore.cli.streams import logging_to_stderr
+
+if TYPE_CHECKING:
+    from expcore.launch.shape import Task
+    from expcore.launch.supervisor import Supervisor
+
+_TRAIN = ("--schedule", "train")
+
+
+@click.command()
+@click.argument("file", metavar="FILE[:FUNCTION]")
+@click.option("--output-dir", metavar="DIR", required=True, help="The model directory; made if need be.")
+@click.option("--workers", type=click.IntRange(0), default=1, show_default=True, help="Besides the chief.")
+@click.option("--ps", type=click.IntRange(0), default=0, show_default=True, help="Parameter servers.")
+@click.option("--evaluator", is_flag=True, help="Evaluate beside the training.")
+@click.option("--restarts", type=click.IntRange(0), default=0, show_default=True, help="After failures.")
+@choice_options
+@click.option("--allow-server", is_flag=True, help="Stay in this machine's network, open to all of it.")
+@click.option("--allow-imports", is_flag=True, help="Let a config name code, which is then executed.")
+@click.option("--debug", is_flag=True, help="Show the traceback of every error.")
+@click.option("-v", "--verbose", is_flag=True, help="Log more.")
+@click.option("-q", "--quiet", is_flag=True, help="Log warnings and errors only.")
+@click.pass_context
+def launch(
+    ctx: click.Context,
+    file: str,
+    output_dir: str,
+    workers: int,
+    ps: int,
+    evaluator: bool,
+    restarts: int,
+    use: Sequence[str],
+    no_plugins: bool,
+    off: Sequence[str],
+    allow_server: bool,
+    allow_imports: bool,
+    debug: bool,
+    verbose: bool,
+    quiet: bool,
+) -> None:
+    """Runs an experiment in a cluster of processes on this machine.
+
+    A chief and --workers workers train it, each process running ``expcore run FILE`` with a TF_CONFIG of its
+    own; its task decides what it does. What they print has their name before it, and is in
+    DIR/expcore/launch. In Linux they are in a network of their own, in which nobody else reaches their
+    servers; there is no other network in it either.
+    """
+    from expcore.clock import RealClock
+    from expcore.launch import Shape, Supervisor, leave_network
+
+    if verbose and quiet:
+        raise click.UsageError("--verbose and --quiet exclude each other")
+    choose(use, off, no_plugins=no_plugins)  # the processes find it in their environment
+    shape = Shape(workers, ps, int(evaluator))
+    if not allow_server:
+        leave_network()
+    command = [sys.executable, "-m", "expcore.cli", "run", file, "--output-dir", output_dir]
+    flags = {"--allow-server": allow_server, "--allow-imports": allow_imports}
+    flags |= {"--debug": debug, "--verbose": verbose, "--quiet": quiet}
+    command += [flag for flag, given in flags.items() if given]
+    with logging_to_stderr(logging.WARNING if quiet else logging.INFO), _view() as (say, look):
+        supervisor = Supervisor(
+            shape,
+            # Where there is an evaluator, the chief need not evaluate as well.
+            lambda task: [*command, *(_TRAIN if evaluator and task.kind == "chief" else ())],
+            Path(output_dir, "expcore", "launch"),
+            restarts=restarts,
+            clock=RealClock(),
+            say=say,
+        )
+        with _signals(supervisor):
+            code = supervisor.run(look)
+    if supervisor.first_failure is not None and code != 0:
+        task, its_code = supervisor.first_failure
+        click.echo(f"expcore: {task.name} failed first, with exit code {its_code}", err=True)
+    ctx.exit(code)
+
+
+@contextmanager
+def _signals(supervisor: Supervisor) -> Iterator[None]:
+    """SIGINT and SIGTERM end the cluster in order; a second one at once."""
+
+    def stop(signum: int, _: FrameType | None) -> None:
+        supervisor.stop(signum)
+
+    old = {s: signal.signal(s, stop) for s in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for signum, handler in old.items():
+            signal.signal(signum, handler)
+
+
+def _write(text: str) -> None:
+    sys.stderr.write(text)
+    sys.stderr.flush()
+
+
+@contextmanager
+def _view() -> Iterator[tuple[Callable[[str, str], None], Callable[[list[Task]], None] | None]]:
+    """Gives what prints a line of a task, and what shows in a terminal which tasks run."""
+    from tqdm import tqdm
+
+    from expcore.cli.output import cut, escaped, terminal_width
+
+    if not sys.stderr.isatty():
+        # In one piece: several threads write here.
+        yield lambda name, line: _write(f"[{name}] {line}\n"), None
+        return
+    bar = tqdm(total=0, bar_format="{desc}", leave=False, file=sys.stderr)
+    width = terminal_width(err=True) or 80
+
+    def say(name: str, line: str) -> None:
+        tqdm.write(escaped(f"[{name}] {line}"), file=sys.stderr)
+
+    def look(running: list[Task]) -> None:
+        names = ", ".join(task.name for task in running)
+        elapsed = tqdm.format_interval(bar.format_dict["elapsed"])
+        bar.set_description_str(cut(f"{elapsed} running: {names or 'nothing'}", width - 1))
+
+    try:
+        yield say, look
+    finally:
+        bar.close()

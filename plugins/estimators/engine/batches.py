@@ -1,0 +1,96 @@
+"""Batches: their rows, counted and taken in parts, whatever tensors they are made of."""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+def rows_of(batch: Any) -> Any:
+    """Returns the number of examples of a batch, an int where it is always the same.
+
+    They are those of its first component, as Keras counts them.
+    """
+    import tensorflow as tf
+
+    first = _components(batch)[0]
+    if first.shape[0] is not None:
+        return int(first.shape[0])
+    if isinstance(first, tf.RaggedTensor):
+        return tf.cast(first.nrows(), tf.int32)
+    if isinstance(first, tf.SparseTensor):
+        return tf.cast(first.dense_shape[0], tf.int32)
+    return tf.shape(first)[0]
+
+
+def rows_between(batch: Any, first: Any, end: Any) -> Any:
+    """Returns some rows of a batch: of each component those from ``first`` to before ``end``."""
+    import tensorflow as tf
+
+    def part(component: Any) -> Any:
+        if isinstance(component, tf.SparseTensor):
+            shape = component.dense_shape
+            start = tf.concat([[tf.cast(first, tf.int64)], tf.zeros_like(shape[1:])], 0)
+            return tf.sparse.slice(
+                component, start, tf.concat([[tf.cast(end - first, tf.int64)], shape[1:]], 0)
+            )
+        return component[first:end] if is_tensor(component) else component
+
+    return tf.nest.map_structure(part, batch, expand_composites=False)
+
+
+def fingerprint(batch: Any) -> Any:
+    """Returns a whole number, int64, that hangs on every value of a batch and on its place."""
+    import tensorflow as tf
+
+    total = tf.constant(0, tf.int64)
+    for i, tensor in enumerate(tf.nest.flatten(batch, expand_composites=True)):
+        if is_tensor(tensor):
+            total += (2 * i + 1) * _sum_of_bits(tensor)
+    return total
+
+
+def _sum_of_bits(tensor: Any) -> Any:
+    """Sums of whole numbers come out the same in whatever order they are made, those of floats do not."""
+    import tensorflow as tf
+
+    if tensor.dtype == tf.string:
+        bits = tf.strings.to_hash_bucket_fast(tensor, 2**31 - 1)
+    elif tensor.dtype.is_floating:
+        bits = tf.bitcast(tensor, {2: tf.int16, 4: tf.int32, 8: tf.int64}[tensor.dtype.size])
+    elif tensor.dtype.is_complex:
+        return _sum_of_bits(tf.math.real(tensor)) + 3 * _sum_of_bits(tf.math.imag(tensor))
+    elif tensor.dtype == tf.variant or tensor.dtype == tf.resource:
+        return tf.constant(0, tf.int64)
+    else:
+        bits = tensor
+    bits = tf.reshape(tf.cast(bits, tf.int64), [-1])
+    return tf.reduce_sum(bits * (2 * tf.range(tf.size(bits, tf.int64)) + 1))
+
+
+def zeros(spec: Any) -> Any:
+    """Returns a batch of one row for a structure of specs, all zeros or empty strings."""
+    import tensorflow as tf
+
+    def one(leaf: Any) -> Any:
+        shape = [size or 1 for size in leaf.shape]
+        dense = tf.zeros(shape, leaf.dtype)
+        if isinstance(leaf, tf.RaggedTensorSpec):
+            return tf.RaggedTensor.from_tensor(dense, ragged_rank=leaf.ragged_rank)
+        if isinstance(leaf, tf.SparseTensorSpec):
+            return tf.sparse.from_dense(dense)
+        return dense
+
+    return tf.nest.map_structure(one, spec, expand_composites=False)
+
+
+def is_tensor(component: Any) -> bool:
+    """Whether it is data, and not a part of a batch that is not there."""
+    import tensorflow as tf
+
+    return tf.is_tensor(component) and not isinstance(component, tf.experimental.Optional)
+
+
+def _components(batch: Any) -> list[Any]:
+    import tensorflow as tf
+
+    return [c for c in tf.nest.flatten(batch, expand_composites=False) if is_tensor(c)]

@@ -1,0 +1,72 @@
+"""Devices: several of one process, which make every training step together."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any
+
+from expcore_plugins.estimators.engine.workers import Workers
+
+
+class Devices(Workers):
+    """The devices of a process, each with a copy of every variable; nobody else has to be asked.
+
+    Args:
+        strategy: a ``tf.distribute.MirroredStrategy``, or another whose devices are all in this process.
+    """
+
+    def __init__(self, strategy: Any) -> None:
+        super().__init__(strategy, chief=True)
+
+    def scope(self) -> AbstractContextManager[Any]:
+        """A context in which each variable is made on every device."""
+        return self._strategy.scope()  # type: ignore[no-any-return]
+
+    def summed(self, values: Sequence[Any]) -> list[Any]:
+        """Returns the values of variables; reading sums up what each device has for itself."""
+        import tensorflow as tf
+
+        return [tf.convert_to_tensor(value) for value in values]
+
+    def least(self, n: Any) -> Any:
+        """Returns the number itself."""
+        return n
+
+    def everyone(self, flag: Any) -> Any:
+        """Returns the flag itself."""
+        return flag
+
+    def same(self, number: Any) -> Any:
+        """True: there is one input."""
+        import tensorflow as tf
+
+        return tf.constant(True)
+
+    def from_chief(self, values: Sequence[Any]) -> list[Any]:
+        """Returns the values themselves."""
+        return list(values)
+
+    def any_of(self, *wishes: bool) -> tuple[bool, ...]:
+        """Returns the wishes themselves."""
+        return wishes
+
+    def together(self, values: Sequence[Any]) -> list[Any]:
+        """Returns the values themselves, which were summed when they were read."""
+        return list(values)
+
+    def watched(self) -> AbstractContextManager[None]:
+        """A context in which nobody can be lost."""
+        return nullcontext()
+
+
+def container_of(variable: Any) -> Any:
+    """Returns the variable of all devices that this is one device's part of; else the variable itself."""
+    container = getattr(variable, "_distributed_container", None)
+    found = container() if callable(container) else None
+    return variable if found is None else found
+
+
+def parts_of(variable: Any) -> tuple[Any, ...]:
+    """Returns the variables, one a device, that a variable is made of; the first is the one to read."""
+    return tuple(getattr(variable, "values", ())) or (variable,)

@@ -1,0 +1,181 @@
+"""Joining a cluster: who belongs to it, waiting for the others, and what all must agree on."""
+
+from __future__ import annotations
+
+import logging
+import secrets
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from expcore.cluster import config_value
+from expcore.errors import ClusterError, ServerUnavailable, one_line
+from expcore.serving import check_allowed, warn_of
+from expcore.types import Clock
+from expcore_plugins.estimators.engine.coordinator import Coordinator
+from expcore_plugins.estimators.engine.devices import Devices
+from expcore_plugins.estimators.engine.inputs import Pipeline
+from expcore_plugins.estimators.engine.meeting import ended_after, meet
+from expcore_plugins.estimators.engine.replicas import Alone
+from expcore_plugins.estimators.engine.settings import MIRRORED
+from expcore_plugins.estimators.engine.workers import Workers
+
+_LOG = logging.getLogger(__name__)
+
+_JOIN_SECS = 60  # once all are there; another may die at this very moment
+_JOINED: dict[str, Any] = {}  # the strategy of this process: TensorFlow joins one cluster, and once
+_TRAINING = ("chief", "master", "worker")
+
+
+def is_synchronous(config: Any) -> bool:
+    """Whether a config's cluster has several training tasks and no parameter server."""
+    several = (config_value(config, "num_worker_replicas") or 0) > 1
+    return several and not config_value(config, "num_ps_replicas")
+
+
+def is_coordinated(config: Any) -> bool:
+    """Whether a config's cluster has parameter servers, and workers that train on them."""
+    several = (config_value(config, "num_worker_replicas") or 0) > 1
+    return several and bool(config_value(config, "num_ps_replicas"))
+
+
+def pipeline_of(config: Any) -> Pipeline:
+    """Returns which of the training tasks this is; the chief is the first."""
+    cluster = config_value(config, "cluster_spec")
+    tasks = [(job, i) for job in _TRAINING for i in range(len(cluster.get(job, ())))]
+    own = (config_value(config, "task_type"), config_value(config, "task_id"))
+    return Pipeline(tasks.index(own), len(tasks))
+
+
+def joined(subject: str, config: Any, clock: Clock) -> Workers:
+    """Starts this process's server, waits for the other training tasks, and returns them.
+
+    Args:
+        subject: what joins, for messages.
+        config: has the cluster, this process's task, and ``start_timeout_secs``.
+        clock: measures the waiting.
+
+    Raises:
+        ClusterError: TensorFlow was used before, or sees several devices here.
+        ServerUnavailable: the server may not or cannot be started, or a task did not come in time.
+    """
+    cluster = config_value(config, "cluster_spec")
+    kind, index = config_value(config, "task_type"), config_value(config, "task_id")
+    address = cluster[kind][index]
+    check_allowed(cluster, address)
+    # TensorFlow knows no master here; its chief is the same.
+    jobs = {("chief" if job == "master" else job): cluster[job] for job in _TRAINING if job in cluster}
+    kind = "chief" if kind == "master" else kind
+    key = f"{kind} {index} of {jobs}"
+    if key not in _JOINED:
+        _LOG.info("%s %d waits for the other training tasks: %s", kind, index, jobs)
+        meet(address, _others(jobs, address), config_value(config, "start_timeout_secs"), clock)
+        with ended_after(_JOIN_SECS):
+            _JOINED[key] = _strategy(subject, jobs, kind, index)
+        warn_of(f"{kind} {index}", address)
+    return Workers(_JOINED[key], chief=bool(config_value(config, "is_chief")))
+
+
+def coordinated(subject: str, config: Any, clock: Clock) -> Coordinator:
+    """Connects to parameter servers and workers, once they are there, and returns what gives them work.
+
+    Args:
+        subject: what connects, for messages.
+        config: has the cluster, this process's task, and ``start_timeout_secs``.
+        clock: measures the waiting.
+
+    Raises:
+        ClusterError: TensorFlow was used before.
+        ServerUnavailable: this may not be, or a task did not come in time.
+    """
+    cluster = config_value(config, "cluster_spec")
+    address = cluster[config_value(config, "task_type")][config_value(config, "task_id")]
+    check_allowed(cluster, address)
+    jobs = {("chief" if job == "master" else job): found for job, found in cluster.items()}
+    key = f"coordinator of {jobs}"
+    if key not in _JOINED:
+        _LOG.info("the chief waits for parameter servers and workers: %s", jobs)
+        meet(None, _others(jobs, address), config_value(config, "start_timeout_secs"), clock)
+        with ended_after(_JOIN_SECS):
+            _JOINED[key] = _ps_strategy(subject, jobs, address)
+        warn_of("chief 0", address)
+    strategy, coordinator = _JOINED[key]
+    return Coordinator(strategy, coordinator, len(jobs["worker"]))
+
+
+def _ps_strategy(subject: str, jobs: dict[str, list[str]], address: str) -> Any:
+    import tensorflow as tf
+
+    resolver = tf.distribute.cluster_resolver.SimpleClusterResolver(
+        tf.train.ClusterSpec(jobs), task_type="chief", task_id=0, rpc_layer="grpc"
+    )
+    with _explained(subject, address):
+        strategy = tf.distribute.ParameterServerStrategy(resolver)
+        return strategy, tf.distribute.coordinator.ClusterCoordinator(strategy)
+
+
+def mirrored(given: Any) -> Devices | None:
+    """Returns the devices of this process as a config's ``train_distribute`` names them; None: it names none.
+
+    Args:
+        given: a ``tf.distribute.MirroredStrategy``, or one that works as it does; "mirrored": one over all
+            devices of the kind that TensorFlow prefers; None.
+    """
+    if given is None:
+        return None
+    if given != MIRRORED:
+        return Devices(given)
+    if MIRRORED not in _JOINED:  # two of them in one process would disturb each other
+        import tensorflow as tf
+
+        _JOINED[MIRRORED] = tf.distribute.MirroredStrategy()
+    return Devices(_JOINED[MIRRORED])
+
+
+def _others(jobs: Mapping[str, Sequence[str]], own: str) -> list[str]:
+    return [address for found in jobs.values() for address in found if address != own]
+
+
+def _strategy(subject: str, jobs: dict[str, list[str]], kind: str, index: int) -> Any:
+    import tensorflow as tf
+
+    resolver = tf.distribute.cluster_resolver.SimpleClusterResolver(
+        tf.train.ClusterSpec(jobs), task_type=kind, task_id=index, rpc_layer="grpc"
+    )
+    with _explained(subject, jobs[kind][index]):
+        strategy = tf.distribute.MultiWorkerMirroredStrategy(cluster_resolver=resolver)
+    devices = len(strategy.extended.worker_devices)
+    if devices > 1:
+        raise ClusterError(
+            f"{subject}: {kind} {index} sees {devices} devices, and a training task uses one; start a task "
+            "for each, with CUDA_VISIBLE_DEVICES naming its own"
+        )
+    return strategy
+
+
+@contextmanager
+def _explained(subject: str, address: str) -> Iterator[None]:
+    """Says in one line why TensorFlow does not join its cluster."""
+    import tensorflow as tf
+
+    try:
+        yield
+    except (RuntimeError, ValueError, tf.errors.OpError) as error:
+        if "program startup" in str(error) or "after the runtime" in str(error):
+            raise ClusterError(
+                f"{subject}: TensorFlow was used in this process before it joined its cluster; use it in the "
+                "model function and the input functions only"
+            ) from error
+        raise ServerUnavailable(
+            f"server {address!r}: it cannot be started, or the others cannot be reached "
+            f"({one_line(error)[:300]}); free the port, or give another in the cluster"
+        ) from error
+
+
+def agreed_seed(replicas: Alone | Workers, seed: int | None) -> int | None:
+    """Returns the seed of the data: without one, workers that read the same data share the chief's."""
+    if seed is not None or isinstance(replicas, Alone):
+        return seed
+    import numpy as np
+
+    return int(replicas.from_chief([np.int64(secrets.randbelow(2**31))])[0])

@@ -1,0 +1,186 @@
+"""Workers: several processes that make every training step together, by TensorFlow's collectives.
+
+Each has a whole model in ordinary variables. They stay equal because all begin with the chief's values, and
+every step adds up the gradients of all before anybody uses them. ``tf.distribute`` brings the replica
+context, in which the sums are made, and finds out whether the others are still there.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from functools import cached_property
+from typing import Any
+
+from expcore.errors import PeerLost
+from expcore_plugins.estimators.engine.batches import rows_between, rows_of
+from expcore_plugins.estimators.engine.messages import reason
+from expcore_plugins.estimators.engine.replicas import Rows
+
+_ABORTED = re.compile(r"Collective ops is aborted by: (.*)")
+
+
+class Workers:
+    """The processes of a synchronous cluster.
+
+    Args:
+        strategy: a ``tf.distribute.MultiWorkerMirroredStrategy`` with one device in each process.
+        chief: whether this process writes checkpoints.
+
+    Attributes:
+        count: of replicas, one a process.
+        chief: as given.
+        shared: whether every process reads the same batches and takes its own rows of each; else each reads
+            batches of its own, which together are a step's.
+    """
+
+    def __init__(self, strategy: Any, *, chief: bool) -> None:
+        self._strategy, self.chief, self.shared = strategy, chief, True
+        self.count = int(strategy.num_replicas_in_sync)
+
+    def scope(self) -> AbstractContextManager[Any]:
+        """A context in which the model is made, an empty one: its variables are this process's own."""
+        return nullcontext()
+
+    # -- while a graph is made ----------------------------------------------------------------------
+
+    def each(self, step: Callable[[Any, Rows], Any], batch: Any) -> Any:
+        """Runs a step on this process's rows of a batch, in the replica context."""
+
+        def one(batch: Any) -> Any:
+            import tensorflow as tf
+
+            replica = tf.get_static_value(tf.distribute.get_replica_context().replica_id_in_sync_group)
+            rows = rows_of(batch)
+            if not self.shared:
+                return step(batch, Rows(rows, summed(tf.identity(rows)), replica, self.count))
+            first, end = (i * rows // self.count for i in (replica, replica + 1))
+            return step(rows_between(batch, first, end), Rows(end - first, rows, replica, self.count))
+
+        return self._first(self._strategy.run(one, args=(batch,)))
+
+    def _first(self, values: Any) -> Any:
+        """What the first replica of this process gave."""
+        import tensorflow as tf
+
+        return tf.nest.map_structure(lambda v: self._strategy.experimental_local_results(v)[0], values)
+
+    def summed(self, values: Sequence[Any]) -> list[Any]:
+        """Returns numbers summed over all processes."""
+        return self._strategy.run(lambda: [_restored(summed(_summable(v)), v) for v in values])
+
+    def least(self, n: Any) -> Any:
+        """Returns the least of all processes' numbers."""
+        import tensorflow as tf
+
+        return tf.reduce_min(self._gathered(n))
+
+    def everyone(self, flag: Any) -> Any:
+        """Returns whether a flag is true in all processes; of data that all share nobody has to be asked."""
+        import tensorflow as tf
+
+        if self.shared:
+            return flag
+        return tf.reduce_all(self._gathered(tf.cast(flag, tf.int32)) > 0)
+
+    def same(self, number: Any) -> Any:
+        """Returns whether a whole number is the same in all processes."""
+        import tensorflow as tf
+
+        found = self._gathered(number)
+        return tf.equal(tf.reduce_min(found), tf.reduce_max(found))
+
+    def _gathered(self, number: Any) -> Any:
+        """One number of each process, as a vector."""
+        import tensorflow as tf
+
+        def one() -> Any:
+            replica = tf.distribute.get_replica_context().replica_id_in_sync_group
+            return summed(tf.one_hot(replica, self.count, number, tf.zeros_like(number), dtype=number.dtype))
+
+        return self._strategy.run(one)
+
+    # -- at once ------------------------------------------------------------------------------------
+
+    def from_chief(self, values: Sequence[Any]) -> list[Any]:
+        """Returns the chief's values in every process; this one's own must have their shapes and types."""
+        import tensorflow as tf
+
+        own = [tf.convert_to_tensor(v) for v in values]
+        return self._sum([v if self.chief else tf.zeros_like(v) for v in own])
+
+    def any_of(self, *wishes: bool) -> tuple[bool, ...]:
+        """Returns for each wish whether some process has it; all call this at the same step."""
+        import numpy as np
+
+        (found,) = self._sum([np.array(wishes, np.int32)])
+        return tuple(bool(n) for n in found.numpy())
+
+    def together(self, values: Sequence[Any]) -> list[Any]:
+        """Returns numbers summed over all processes."""
+        return self._sum(values)
+
+    def _sum(self, values: Sequence[Any]) -> list[Any]:
+        if not values:
+            return []
+        return list(self._summing(list(values)))
+
+    @cached_property
+    def _summing(self) -> Any:
+        import tensorflow as tf
+
+        return tf.function(self.summed, autograph=False)
+
+    @contextmanager
+    def watched(self) -> Iterator[None]:
+        """A context in which the loss of another process is told as such.
+
+        Raises:
+            PeerLost: another process is gone, or does not answer any more.
+        """
+        import tensorflow as tf
+
+        try:
+            yield
+        except (
+            tf.errors.UnavailableError,
+            tf.errors.DeadlineExceededError,
+            tf.errors.AbortedError,
+            tf.errors.CancelledError,
+        ) as error:
+            raise PeerLost(
+                f"another process of the cluster is lost ({_why(error)}); restart all of them: training "
+                "goes on from the last checkpoint"
+            ) from error
+
+
+def _why(error: Any) -> str:
+    """What TensorFlow says of the loss, without what it says of the operation that noticed it."""
+    found = _ABORTED.search(error.message)
+    return found[1].strip()[:200].rstrip(".:") if found else reason(error)
+
+
+def summed(value: Any) -> Any:
+    """Returns a number summed over all replicas; called in the replica context."""
+    import tensorflow as tf
+
+    return tf.distribute.get_replica_context().all_reduce(tf.distribute.ReduceOp.SUM, value)
+
+
+def _summable(value: Any) -> Any:
+    """A value in a type that collectives can sum, from which it can be had back."""
+    import tensorflow as tf
+
+    value = tf.identity(value)  # placed in this replica, which what is read of a variable is not
+    if value.dtype in (tf.float32, tf.float64, tf.int32, tf.int64):
+        return value
+    if value.dtype in (tf.float16, tf.bfloat16):
+        return tf.cast(value, tf.float32)
+    return tf.cast(value, tf.int64)
+
+
+def _restored(total: Any, value: Any) -> Any:
+    import tensorflow as tf
+
+    return tf.cast(total, tf.convert_to_tensor(value).dtype)

@@ -1,0 +1,297 @@
+"""What Keras leaves to one device alone, mended while the training step of a replica is traced.
+
+Keras 3 divides a loss by what its replica has and then by the number of replicas, clips each replica's own
+gradients, and gives every replica the same random numbers; so a step would hang on how the rows were dealt.
+There is no public way to any of these places: those that are changed are checked to be there first.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from functools import partial
+from types import MethodType, ModuleType
+from typing import Any
+
+from expcore.errors import ExpcoreError, InvalidArgument, listing
+from expcore_plugins.estimators.engine.devices import parts_of
+from expcore_plugins.estimators.engine.replicas import Rows
+from expcore_plugins.estimators.engine.workers import summed
+from expcore_plugins.estimators.keras.trainable import optimizers
+
+_LOG = logging.getLogger(__name__)
+
+_here = threading.local()
+
+_STRIDE = 1_000_003  # between the seeds of two replicas
+
+
+@contextmanager
+def rows_are(rows: Rows) -> Iterator[None]:
+    """A context that says which rows the step traced in this thread has."""
+    _here.rows = rows
+    try:
+        yield
+    finally:
+        del _here.rows
+
+
+def check_supported(model: Any) -> None:
+    """Makes sure that Keras has the places that are mended.
+
+    Raises:
+        ExpcoreError: this version of Keras is built otherwise.
+        InvalidArgument: the model runs eagerly.
+    """
+    import keras
+    from keras.src.losses import loss as losses
+    from keras.src.optimizers import base_optimizer
+
+    places = [
+        (losses, "reduce_values"),
+        (losses, "apply_mask"),
+        (base_optimizer.BaseOptimizer, "_backend_update_step"),
+        (base_optimizer.BaseOptimizer, "_apply_weight_decay"),
+        (base_optimizer.BaseOptimizer, "_overwrite_model_variables_with_average_value"),
+        (base_optimizer.BaseOptimizer, "_backend_increment_gradient_accumulators"),
+        (keras.random.SeedGenerator, "next"),
+        (keras.layers.BatchNormalization, "_moments"),
+        (model, "_aggregate_additional_loss"),
+        (model, "_loss_tracker"),
+    ]
+    missing = [name for place, name in places if not hasattr(place, name)]
+    if missing:
+        raise ExpcoreError(
+            f"KerasEstimator: Keras {keras.__version__} lacks {listing(missing)}, which training in several "
+            "processes needs; install Keras 3.15"
+        )
+    if model.run_eagerly:
+        raise InvalidArgument(
+            f"model {model.name!r} is compiled with run_eagerly=True, which a cluster cannot run; look into "
+            "its steps in a single process"
+        )
+
+
+def synchronize_normalization(model: Any) -> None:
+    """Has batch normalisation use the statistics of the whole batch."""
+    import keras
+
+    changed = [
+        layer.name
+        for layer in model._flatten_layers()
+        if isinstance(layer, keras.layers.BatchNormalization) and not layer.synchronized
+    ]
+    for layer in model._flatten_layers():
+        if layer.name in changed:
+            layer.synchronized = True
+    if changed:
+        _LOG.info("batch normalisation uses the statistics of all replicas: %s", ", ".join(changed))
+
+
+@contextmanager
+def variables_of_one(model: Any) -> Iterator[None]:
+    """A context in which the model's variables are those of the first device, as if there were no other."""
+    from keras.src.optimizers.base_optimizer import BaseOptimizer
+
+    name = "_overwrite_model_variables_with_average_value"
+    overwrite = getattr(BaseOptimizer, name)
+    owners = (model, *optimizers(model), *model.metrics)
+    with ExitStack() as stack:
+        for variable in {id(v): v for owner in owners for v in owner.variables}.values():
+            changed(stack, variable, "_value", lambda value: parts_of(value)[0])
+        for optimizer in optimizers(model):
+            for one in (optimizer, getattr(optimizer, "inner_optimizer", None)):
+                if one is not None:
+                    changed(stack, one, name, lambda _, one=one: MethodType(overwrite, one))
+        yield
+
+
+@contextmanager
+def keras_for(model: Any) -> Iterator[None]:
+    """A context in which steps of this model are traced as those of one replica of several."""
+    import keras
+    from keras.src.losses import loss as losses
+
+    with ExitStack() as stack:
+        change = partial(changed, stack)
+        change(losses, "reduce_values", lambda _: reduce_values)
+        change(losses, "apply_mask", lambda _: partial(apply_mask, losses.squeeze_or_expand_to_same_rank))
+        change(keras.random.SeedGenerator, "next", _own_seed)
+        change(keras.layers.BatchNormalization, "_moments", _moments_of_all)
+        change(model, "_aggregate_additional_loss", _by_rows)
+        for tracker in [model._loss_tracker, *getattr(model._compile_loss, "metrics", ())]:
+            if tracker is not None:
+                change(tracker, "update_state", _weighed_alike)
+        for optimizer in optimizers(model):
+            _mend_optimizer(change, optimizer, outermost=True)
+            inner = getattr(optimizer, "inner_optimizer", None)
+            if inner is not None:
+                _mend_optimizer(change, inner, outermost=False)
+        yield
+
+
+def changed(stack: ExitStack, owner: Any, name: str, change: Callable[[Any], Any]) -> None:
+    """Replaces an attribute by what ``change`` makes of it, until the stack is left."""
+    plain = isinstance(owner, (type, ModuleType))
+    # Keras's objects keep track of what is set on them: they are not to see this.
+    write, remove = (setattr, delattr) if plain else (object.__setattr__, object.__delattr__)
+    own, before = name in vars(owner), getattr(owner, name)
+    write(owner, name, change(before))
+    stack.callback(partial(write, owner, name, before) if own else partial(remove, owner, name))
+
+
+def _mend_optimizer(change: Callable[..., None], optimizer: Any, *, outermost: bool) -> None:
+    """Gradients are summed once, before anything is done with them; all after that is this replica's own."""
+    from keras.src.optimizers.base_optimizer import BaseOptimizer
+
+    for name in (
+        "_backend_update_step",
+        "_apply_weight_decay",
+        "_overwrite_model_variables_with_average_value",
+        "_backend_increment_gradient_accumulators",
+    ):
+        change(optimizer, name, lambda _, name=name: MethodType(getattr(BaseOptimizer, name), optimizer))
+    # The count of steps is written by one replica for all, for which it would leave the replica context.
+    change(optimizer._iterations, "assign_add", lambda _: partial(_add_here, optimizer._iterations))
+    if hasattr(optimizer, "_tf_apply"):  # a LossScaleOptimizer
+        change(optimizer, "_tf_apply", lambda _: optimizer._common_apply)
+    if outermost:
+        change(optimizer, "apply", lambda apply: partial(_apply_sum, apply))
+
+
+def _add_here(variable: Any, value: Any) -> Any:
+    import tensorflow as tf
+
+    parts = parts_of(variable.value)
+    own = parts[_here.rows.replica] if len(parts) > 1 else parts[0]
+    return own.assign_add(tf.cast(value, own.dtype))
+
+
+def _apply_sum(apply: Any, grads: Any, trainable_variables: Any = None) -> Any:
+    grads = list(map(_summable, grads))
+    present = [g for g in grads if g is not None]
+    total = iter(summed(present) if present else ())
+    return apply([g if g is None else next(total) for g in grads], trainable_variables)
+
+
+def _summable(grad: Any) -> Any:
+    """A gradient as collectives can sum it: slices only where each step has as many of them."""
+    import tensorflow as tf
+
+    if isinstance(grad, tf.IndexedSlices) and grad.values.shape[0] is None:
+        return tf.convert_to_tensor(grad)
+    return grad
+
+
+def reduce_values(values: Any, sample_weight: Any = None, reduction: Any = "sum_over_batch_size") -> Any:
+    """Keras's function of this name, divided by what all replicas have: the sum over them is the loss."""
+    import tensorflow as tf
+
+    rows = _here.rows
+    if reduction is None or reduction == "none":
+        return values
+    if values.shape.rank == 0:  # a loss function took the mean by itself
+        return values if reduction == "sum" else values * share(rows, values.dtype)
+    total = tf.reduce_sum(values)
+    if reduction == "sum":
+        return total
+    if reduction == "mean_with_sample_weight" and sample_weight is not None:
+        divisor = tf.stop_gradient(summed(tf.cast(tf.reduce_sum(sample_weight), total.dtype)))
+    else:
+        divisor = _size_of_all(values, rows, total.dtype)
+    return tf.math.divide_no_nan(total, divisor)
+
+
+def apply_mask(same_rank: Any, sample_weight: Any, mask: Any, dtype: Any, reduction: Any) -> Any:
+    """Keras's function of this name, which weighs what is not masked by its part of all there is."""
+    import tensorflow as tf
+
+    if mask is None:
+        return sample_weight
+    weights = tf.cast(mask, dtype)
+    if reduction in ("mean", "sum_over_batch_size"):
+        there = tf.cast(mask, tf.bool)
+        total = _size_of_all(mask, _here.rows, weights.dtype)
+        valid = summed(tf.reduce_sum(tf.cast(there, dtype)))
+        weights = tf.where(there, tf.math.divide_no_nan(total, valid), tf.zeros_like(weights))
+    if sample_weight is None:
+        return weights
+    weights, sample_weight = same_rank(weights, tf.cast(sample_weight, dtype))
+    return sample_weight * weights
+
+
+def _size_of_all(values: Any, rows: Rows, dtype: Any) -> Any:
+    """How many numbers all replicas together have, where this one has as many as are in ``values``."""
+    import tensorflow as tf
+
+    size = tf.cast(tf.size(values), dtype)
+    return size / tf.cast(tf.maximum(rows.mine, 1), dtype) * tf.cast(rows.total, dtype)
+
+
+def share(rows: Rows, dtype: Any) -> Any:
+    """Returns the part of the whole batch's rows that this replica has."""
+    import tensorflow as tf
+
+    return tf.math.divide_no_nan(tf.cast(rows.mine, dtype), tf.cast(rows.total, dtype))
+
+
+def _by_rows(aggregate: Any) -> Any:
+    """Losses of layers, which Keras divides by the number of replicas: weighed by rows instead."""
+
+    def aggregated(loss: Any) -> Any:
+        value = aggregate(loss)
+        return value * share(_here.rows, value.dtype) * _here.rows.replicas
+
+    return aggregated
+
+
+def _weighed_alike(update_state: Any) -> Any:
+    """The mean of the loss: each replica gives its part of the sum, multiplied by how many there are."""
+
+    def update(values: Any, sample_weight: Any = None) -> Any:
+        import tensorflow as tf
+
+        rows = _here.rows
+        weight = tf.constant(1.0) if sample_weight is None else tf.cast(rows.total, tf.float32)
+        return update_state(values, sample_weight=weight / float(rows.replicas))
+
+    return update
+
+
+def _own_seed(following: Any) -> Any:
+    """Seeds that differ between replicas; the first one's are those of a single device."""
+
+    def next_of_replica(generator: Any, ordered: bool = True) -> Any:
+        import tensorflow as tf
+
+        seed = following(generator, ordered)
+        offset = tf.cast(_here.rows.replica * _STRIDE, tf.int64)
+        return seed + tf.cast(tf.stack([offset, tf.zeros_like(offset)]), seed.dtype)
+
+    return next_of_replica
+
+
+def _moments_of_all(moments: Any) -> Any:
+    """Mean and variance of what is not masked, which Keras takes of one replica alone."""
+
+    def masked_moments(layer: Any, inputs: Any, mask: Any) -> Any:
+        import tensorflow as tf
+
+        if mask is None:
+            return moments(layer, inputs, mask)
+        there = tf.broadcast_to(tf.expand_dims(tf.cast(mask, tf.bool), -1), tf.shape(inputs))
+        axes, none = layer._reduction_axes, tf.zeros_like(inputs)
+        count = summed(tf.reduce_sum(tf.cast(there, inputs.dtype), axes)) + tf.cast(_epsilon(), inputs.dtype)
+        mean = summed(tf.reduce_sum(tf.where(there, inputs, none), axes)) / count
+        distance = tf.where(there, tf.square(inputs - mean), none)
+        return mean, summed(tf.reduce_sum(distance, axes)) / count
+
+    return masked_moments
+
+
+def _epsilon() -> float:
+    import keras
+
+    return float(keras.config.epsilon())

@@ -1,0 +1,199 @@
+"""``expcore doctor --cluster``: the tasks of a cluster find out from each other what is wrong."""
+
+from __future__ import annotations
+
+import json
+import socket
+import threading
+from contextlib import suppress
+
+import pytest
+from click.testing import CliRunner
+
+from expcore.cli import cluster_health
+from expcore.cli.cluster_health import ClusterExamination
+from expcore.cli.main import main
+from expcore.clock import RealClock
+from expcore.launch.shape import free_ports
+from expcore.tf_config import ClusterTask
+
+pytestmark = pytest.mark.timeout(60)
+
+
+def cluster_of(*jobs):
+    ports = iter(free_ports(len(jobs)))
+    found = {}
+    for job in jobs:
+        found.setdefault(job, []).append(f"127.0.0.1:{next(ports)}")
+    return found
+
+
+class Skewed(RealClock):
+    """A clock that is so many seconds ahead."""
+
+    def __init__(self, secs):
+        self._secs = secs
+
+    def time(self):
+        return super().time() + self._secs
+
+
+def examine(tasks, timeout=20.0):
+    """Runs examinations side by side: (kind, index, cluster, directory, clock) of each."""
+    made = [
+        ClusterExamination(ClusterTask(task_type=kind, task_id=i), cluster, directory, clock, timeout)
+        for kind, i, cluster, directory, clock in tasks
+    ]
+    found = [None] * len(made)
+
+    def run(n):
+        found[n] = made[n].run()
+
+    threads = [threading.Thread(target=run, args=(n,)) for n in range(len(made))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return found
+
+
+def test_a_cluster_in_which_all_is_right(tmp_path):
+    cluster = cluster_of("chief", "worker", "ps")
+    tasks = [(job, 0, cluster, str(tmp_path), RealClock()) for job in cluster]
+    assert examine([*tasks, ("evaluator", 0, cluster, str(tmp_path), RealClock())]) == [[], [], [], []]
+
+
+def test_a_task_that_is_not_there():
+    cluster = cluster_of("chief", "worker")
+    ((problem,),) = examine([("chief", 0, cluster, None, RealClock())], timeout=0.1)
+    assert problem.subject == f"worker 0 at {cluster['worker'][0]}"
+    assert "refused" in problem.what
+    assert "in every task" in problem.mend
+
+
+def test_a_name_that_cannot_be_resolved():
+    cluster = {**cluster_of("chief"), "worker": ["no-such-host.invalid:2222"]}
+    (problems,) = examine([("chief", 0, cluster, None, RealClock())], timeout=0.1)
+    problem = problems[-1]
+    assert "'no-such-host.invalid' cannot be resolved" in problem.what
+
+
+def test_a_port_that_is_taken():
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        cluster = {"chief": [f"127.0.0.1:{taken.getsockname()[1]}"]}
+        ((problem,),) = examine([("chief", 0, cluster, None, RealClock())], timeout=0.1)
+    assert "another program listens on this port" in problem.what
+
+
+def test_an_address_of_another_machine():
+    cluster = {"chief": ["192.0.2.7:2222"]}  # an address for documentation, which nobody has
+    ((problem,),) = examine([("chief", 0, cluster, None, RealClock())], timeout=0.1)
+    assert "does not have this address" in problem.what
+
+
+def test_something_else_that_listens():
+    cluster = cluster_of("chief", "worker")
+    host, _, port = cluster["worker"][0].rpartition(":")
+    with socket.create_server((host, int(port))) as other:
+
+        def serve():
+            with suppress(OSError):  # until it is closed
+                while True:
+                    connection, _ = other.accept()
+                    connection.recv(100)
+                    connection.sendall(b"SSH-2.0-something\r\n")
+                    connection.close()
+
+        threading.Thread(target=serve, daemon=True).start()
+        ((problem,),) = examine([("chief", 0, cluster, None, RealClock())], timeout=0.1)
+    assert "something else than expcore doctor listens there" in problem.what
+
+
+def test_two_machines_that_take_each_other_for_somebody_else():
+    cluster = cluster_of("chief", "worker")
+    swapped = {"chief": cluster["worker"], "worker": cluster["chief"]}
+    tasks = [("chief", 0, cluster, None, RealClock()), ("worker", 0, swapped, None, RealClock())]
+    (chief, worker) = examine(tasks, timeout=0.5)
+    told = " ".join(problem.what for problem in chief + worker)
+    assert "another program listens" in told or "its TF_CONFIG has another cluster" in told
+
+
+@pytest.mark.parametrize(("secs", "told"), [(60, "60 seconds ahead"), (-30, "30 seconds behind")])
+def test_clocks_that_differ(secs, told):
+    cluster = cluster_of("chief", "worker")
+    tasks = [("chief", 0, cluster, None, RealClock()), ("worker", 0, cluster, None, Skewed(secs))]
+    ((problem,), _) = examine(tasks)
+    assert told in problem.what
+
+
+def test_directories_that_are_not_the_same(tmp_path):
+    cluster = cluster_of("chief", "worker")
+    tasks = [(job, 0, cluster, str(tmp_path / job), RealClock()) for job in cluster]
+    ((problem,), _) = examine(tasks)
+    assert "is not in" in problem.what
+    assert "shared directory" in problem.mend
+
+
+def test_a_directory_that_cannot_be_written(tmp_path):
+    (tmp_path / "file").write_text("")
+    cluster = cluster_of("chief")
+    ((problem,),) = examine([("chief", 0, cluster, str(tmp_path / "file"), RealClock())], timeout=0.1)
+    assert "cannot be written" in problem.what
+
+
+def test_versions_that_differ(monkeypatch):
+    cluster = cluster_of("chief", "worker")
+    versions = {"expcore": "1", "python": "3.11.7, /usr/bin/python3", "tensorflow": "2.21.0"}
+    monkeypatch.setattr(cluster_health, "versions", lambda: versions)
+    told = ClusterExamination._told
+
+    def of_the_worker(self):
+        found = json.loads(told(self))
+        if found["task"] == "worker 0":
+            found["versions"] |= {"tensorflow": "2.20.0", "keras": "3.15.1"}
+        return json.dumps(found).encode()
+
+    monkeypatch.setattr(ClusterExamination, "_told", of_the_worker)
+    (problems, _) = examine([(job, 0, cluster, None, RealClock()) for job in cluster])
+    assert [p.what for p in problems] == [
+        "it has keras 3.15.1, here it is not installed",
+        "it has tensorflow 2.20.0, here it is 2.21.0",
+    ]
+
+
+def test_addresses_of_which_some_are_loopback():
+    cluster = {**cluster_of("chief"), "worker": ["192.0.2.7:2222"]}
+    examination = ClusterExamination(
+        ClusterTask(task_type="chief"), cluster, None, RealClock(), timeout_secs=0.0
+    )
+    (problem,) = examination._mixed()
+    assert "this machine alone" in problem.what
+
+
+def test_the_command_tells_a_wrong_tf_config_in_one_line(monkeypatch):
+    monkeypatch.setenv("TF_CONFIG", '{"cluster": {"worker": ["a"]}, "task": {"type": "worker", "index": 0}}')
+    done = CliRunner().invoke(main, ["doctor", "--cluster"])
+    assert done.exit_code == 1
+    assert "TF_CONFIG.cluster.worker[0] = 'a'" in done.stdout
+
+
+def test_the_command_without_a_cluster_says_so(monkeypatch):
+    monkeypatch.delenv("TF_CONFIG", raising=False)
+    done = CliRunner().invoke(main, ["doctor", "--cluster", "--format", "json"])
+    assert done.exit_code == 1
+    assert {"subject": "TF_CONFIG", "what": "it names no cluster"}.items() <= (
+        json.loads(done.stdout)["problems"][-1].items()
+    )
+
+
+def test_the_command_looks_at_a_cluster_of_one(monkeypatch, tmp_path):
+    cluster = cluster_of("chief")
+    monkeypatch.setenv("TF_CONFIG", json.dumps({"cluster": cluster, "task": {"type": "chief", "index": 0}}))
+    done = CliRunner().invoke(main, ["doctor", "--cluster", "--output-dir", str(tmp_path)])
+    assert done.exit_code == 0, done.stdout
+    assert "role: chief 0 of 1, the chief" in done.stdout
+
+
+def test_a_directory_is_named_with_a_cluster_only():
+    done = CliRunner().invoke(main, ["doctor", "--output-dir", "runs"])
+    assert done.exit_code == 64

@@ -1,0 +1,125 @@
+"""``expcore manifest``: objects that Kubernetes takes, and tasks that know who they are."""
+
+from __future__ import annotations
+
+import json
+
+import kubernetes_validate
+import pytest
+import yaml
+from click.testing import CliRunner
+
+from expcore.cli.main import main
+from expcore.tf_config import parse_tf_config
+
+VERSION = "1.31"  # the first with podFailurePolicy for good
+
+
+def made(*words):
+    base = ["manifest", "app/digits/experiment.py", "--image", "registry/digits:1", "--claim", "shared"]
+    done = CliRunner().invoke(main, [*base, *words])
+    assert done.exit_code == 0, done.output
+    return list(yaml.safe_load_all(done.stdout))
+
+
+def jobs(objects):
+    return {o["metadata"]["name"]: o["spec"] for o in objects if o["kind"] == "Job"}
+
+
+def container(job):
+    (one,) = job["template"]["spec"]["containers"]
+    return one
+
+
+def task(job, index):
+    """What a pod of this index is told, as Kubernetes puts it in."""
+    (config,) = (e["value"] for e in container(job)["env"] if e["name"] == "TF_CONFIG")
+    return parse_tf_config(config.replace("$(INDEX)", str(index)))
+
+
+@pytest.mark.parametrize("shape", [[], ["--workers", "8"], ["--workers", "3", "--ps", "2", "--evaluator"]])
+@pytest.mark.parametrize("gpus", ["0", "1"])
+def test_every_object_is_valid_by_kubernetes_own_schema(shape, gpus):
+    for one in made(*shape, "--gpus", gpus):
+        kubernetes_validate.validate(one, VERSION, strict=True)
+
+
+def test_the_schema_finds_what_is_wrong():
+    service = made()[0]
+    service["spec"]["publishNotReadyAdresses"] = True
+    with pytest.raises(kubernetes_validate.ValidationError):
+        kubernetes_validate.validate(service, VERSION, strict=True)
+
+
+def test_every_pod_is_told_what_it_is_and_all_the_same_cluster():
+    found = jobs(made("--workers", "3", "--ps", "2", "--evaluator"))
+    assert {name: job["completions"] for name, job in found.items()} == {
+        "digits-chief": 1,
+        "digits-worker": 3,
+        "digits-ps": 2,
+        "digits-evaluator": 1,
+    }
+    for name, job in found.items():
+        kind = name.removeprefix("digits-")
+        for index in range(job["completions"]):
+            told = task(job, index)
+            assert (told.task_type, told.task_id) == (kind, index)
+            if kind != "evaluator":
+                address = told.cluster_spec[kind][index]
+                # The pod's host name, and the Service that names it.
+                assert address == f"{name}-{index}.digits:2222"
+        assert job["completionMode"] == "Indexed"
+        assert job["template"]["spec"]["subdomain"] == "digits"
+
+
+def test_exit_codes_decide_what_is_tried_again():
+    (job,) = jobs(made("--workers", "0")).values()
+    rules = job["podFailurePolicy"]["rules"]
+    by_codes = {r["action"]: r["onExitCodes"]["values"] for r in rules if "onExitCodes" in r}
+    assert by_codes == {"Ignore": [138], "FailJob": [64, 65, 70, 73]}
+    assert job["template"]["spec"]["restartPolicy"] == "Never"
+
+
+def test_only_the_runs_own_pods_reach_its_servers():
+    (policy,) = (o for o in made() if o["kind"] == "NetworkPolicy")
+    assert policy["spec"]["ingress"] == [{"from": [{"podSelector": policy["spec"]["podSelector"]}]}]
+    labels = policy["spec"]["podSelector"]["matchLabels"]
+    for job in jobs(made()).values():
+        assert labels.items() <= job["template"]["metadata"]["labels"].items()
+
+
+def test_the_command_of_a_pod_is_the_one_that_runs_everywhere():
+    found = container(jobs(made("--output-dir", "/runs/one"))["digits-chief"])
+    assert found["command"] == ["expcore", "run", "app/digits/experiment.py", "--output-dir", "/runs/one"]
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["--name", "Digits"], "lower-case"),
+        (["--name", "d" * 41], "at most 40"),
+        (["--output-dir", "/tmp/x"], "below /runs"),
+        (["--ps", "1", "--workers", "0"], "no worker"),
+    ],
+)
+def test_what_kubernetes_would_refuse_is_told_here(words, told):
+    base = ["manifest", "experiment.py", "--image", "i", "--claim", "c", "--name", "line"]
+    done = CliRunner().invoke(main, [*base, *words])
+    assert done.exit_code == 64
+    assert told in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("file", "name"),
+    [("a/digits/experiment.py", "digits"), ("My_Model.py:build", "my-model"), ("x/line.yaml", "line")],
+)
+def test_a_run_is_called_after_its_file(file, name):
+    done = CliRunner().invoke(main, ["manifest", file, "--image", "i", "--claim", "c"])
+    assert next(yaml.safe_load_all(done.stdout))["metadata"]["name"] == name
+
+
+def test_tf_config_stays_json_when_the_index_is_put_in():
+    (config,) = (
+        e["value"] for e in container(jobs(made())["digits-worker"])["env"] if e["name"] == "TF_CONFIG"
+    )
+    assert json.loads(config.replace("$(INDEX)", "0"))["task"] == {"type": "worker", "index": 0}

@@ -1,0 +1,84 @@
+"""Clusters of real processes train the digits, each shape to 0.97."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from expcore.events import LogReader
+from expcore.history import History
+
+pytestmark = [pytest.mark.e2e, pytest.mark.tf, pytest.mark.timeout(600)]
+
+ROOT = Path(__file__).parents[2]
+SMALL = """
+import dataclasses
+
+import experiment as digits
+import expcore
+
+
+def experiment(output_dir):
+    whole = digits.experiment(output_dir)
+    return expcore.Experiment(
+        whole.estimator,
+        digits.train_input_fn,
+        digits.eval_input_fn,
+        train_steps=800,
+        eval_steps=12,
+        eval_every_n_steps=400,
+        continuous_eval_throttle_secs=1,
+        export_strategies=whole.export_strategies,
+    )
+"""
+
+
+@pytest.fixture
+def launch(tmp_path):
+    """Launches the digits and returns what was printed, and the model directory."""
+    (tmp_path / "small.py").write_text(SMALL)
+
+    def run(*words):
+        command = [sys.executable, "-m", "expcore.cli", "launch", str(tmp_path / "small.py")]
+        place = tmp_path / "runs"
+        env = {**os.environ, "PYTHONPATH": str(ROOT / "examples" / "digits"), "TF_CPP_MIN_LOG_LEVEL": "2"}
+        done = subprocess.run(
+            [*command, "--output-dir", str(place), *words],
+            capture_output=True,
+            text=True,
+            env=env,
+            timeout=500,
+        )
+        assert done.returncode == 0, done.stderr[-4000:]
+        return done.stderr, place
+
+    return run
+
+
+def evaluations(place):
+    history = History(LogReader(str(place)).read(), str(place))
+    return [(e.step, e.metrics["accuracy"]) for e in history.evaluations]
+
+
+@pytest.mark.parametrize(
+    "shape",
+    [
+        pytest.param(("--workers", "1"), id="chief and worker"),
+        pytest.param(("--workers", "1", "--evaluator"), id="chief, worker and evaluator"),
+        pytest.param(("--workers", "2", "--ps", "1"), id="chief, workers and parameter server"),
+    ],
+)
+def test_each_shape_trains_the_digits(launch, shape):
+    told, place = launch(*shape)
+    step, accuracy = evaluations(place)[-1]
+    assert step >= 800
+    assert accuracy >= 0.97
+    assert list((place / "export").glob("best/*/saved_model.pb"))
+    who = "evaluator-0" if "--evaluator" in shape else "chief-0"
+    assert re.search(rf"\[{who}\] done; step {step}", told)
+    assert re.search(r"\[worker-0\] done", told)

@@ -1,0 +1,419 @@
+"""Models and data that several processes train as one does, and a program that trains them all.
+
+``python cases.py FOLDER``: trains every case in a folder of its own, alone or in the cluster of TF_CONFIG.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from functools import partial
+
+STEPS = int(os.environ.get("STEPS", 12))
+ONLY = os.environ.get("CASES", "").split("; ")
+BATCH = 16
+ROWS = 88  # not a multiple of the batch: the last one of a pass has 8, which 3 do not divide
+
+CASES = {}
+
+
+def case(name, **about):
+    def add(make):
+        CASES[name] = partial(make, **about)
+        return make
+
+    return add
+
+
+def numbers(rows=ROWS, width=6):
+    import numpy as np
+
+    random = np.random.default_rng(3)
+    x = random.normal(size=(rows, width)).astype("float32")
+    return (
+        x,
+        (x[:, :1] + 0.3 * x[:, 1:2] > 0).astype("float32"),
+        random.uniform(0.1, 3, rows).astype("float32"),
+    )
+
+
+def dataset(*parts, shuffle=True, remainder=False):
+    import tensorflow as tf
+
+    data = tf.data.Dataset.from_tensor_slices(parts)
+    data = data.shuffle(ROWS) if shuffle else data
+    return data.batch(BATCH, drop_remainder=not remainder).repeat()
+
+
+def dense(*layers, optimizer, loss="binary_crossentropy", metrics=("accuracy",), activation="sigmoid", **how):
+    import keras
+
+    model = keras.Sequential([keras.Input((6,)), *layers, keras.layers.Dense(1, activation=activation)])
+    model.compile(optimizer=optimizer, loss=loss, metrics=list(metrics), **how)
+    return model
+
+
+def hidden(**about):
+    import keras
+
+    return keras.layers.Dense(8, activation="tanh", **about)
+
+
+def optimizers():
+    from keras import optimizers as o
+
+    decay = o.schedules.ExponentialDecay(0.1, 3, 0.8)
+    return {
+        "sgd": lambda: o.SGD(0.1),
+        "momentum": lambda: o.SGD(0.1, momentum=0.9, nesterov=True),
+        "adam": lambda: o.Adam(0.05),
+        "adamw": lambda: o.AdamW(0.05, weight_decay=0.1),
+        "averages": lambda: o.Adam(0.05, use_ema=True, ema_momentum=0.8, ema_overwrite_frequency=5),
+        "schedule": lambda: o.SGD(decay),
+        "clipnorm": lambda: o.SGD(0.5, clipnorm=0.05),
+        "global clipnorm": lambda: o.Adam(0.05, global_clipnorm=0.05),
+        "clipvalue": lambda: o.SGD(0.5, clipvalue=0.01),
+        "loss scale": lambda: o.LossScaleOptimizer(o.Adam(0.05, clipnorm=0.1), initial_scale=1024.0),
+        "accumulation": lambda: o.Adam(0.05, gradient_accumulation_steps=3),
+        "accumulation and clipping": lambda: o.SGD(0.5, gradient_accumulation_steps=2, global_clipnorm=0.1),
+    }
+
+
+for _name in (
+    "sgd",
+    "momentum",
+    "adam",
+    "adamw",
+    "averages",
+    "schedule",
+    "clipnorm",
+    "global clipnorm",
+    "clipvalue",
+    "loss scale",
+    "accumulation",
+    "accumulation and clipping",
+):
+
+    @case(_name, optimizer=_name)
+    def optimizer_case(optimizer):
+        x, y, _ = numbers()
+        return lambda: dense(hidden(), optimizer=optimizers()[optimizer]()), lambda: dataset(x, y)
+
+
+@case("a last batch that is short")
+def short():
+    x, y, _ = numbers()
+    return lambda: dense(hidden(), optimizer="adam"), lambda: dataset(x, y, remainder=True)
+
+
+@case("fewer rows than processes")
+def few():
+    import tensorflow as tf
+
+    x, y, _ = numbers(17)
+    data = lambda: tf.data.Dataset.from_tensor_slices((x, y)).batch(BATCH).repeat()  # noqa: E731
+    return lambda: dense(hidden(), optimizer="sgd"), data
+
+
+@case("weights", reduction="sum_over_batch_size")
+@case("weights, their mean", reduction="mean_with_sample_weight")
+@case("weights, their sum", reduction="sum")
+def weights(reduction):
+    import keras
+
+    x, y, w = numbers()
+    loss = lambda: keras.losses.BinaryCrossentropy(reduction=reduction)  # noqa: E731
+    return (
+        lambda: dense(hidden(), optimizer=keras.optimizers.SGD(0.05), loss=loss()),
+        lambda: dataset(x, y, w, remainder=True),
+    )
+
+
+@case("regularizers and constraints")
+def regularized():
+    import keras
+
+    x, y, _ = numbers()
+    layer = lambda: hidden(  # noqa: E731
+        kernel_regularizer=keras.regularizers.L2(0.1),
+        activity_regularizer=keras.regularizers.L1(0.05),
+        bias_constraint=keras.constraints.MaxNorm(0.1),
+    )
+    return lambda: dense(layer(), optimizer="adam"), lambda: dataset(x, y, remainder=True)
+
+
+@case("batch normalisation")
+def normalized():
+    import keras
+
+    x, y, _ = numbers()
+    return (
+        lambda: dense(hidden(), keras.layers.BatchNormalization(momentum=0.7), optimizer="adam"),
+        lambda: dataset(x, y, remainder=True),
+    )
+
+
+@case("class weights")
+def classes():
+    x, y, _ = numbers()
+    return lambda: dense(hidden(), optimizer="adam"), lambda: dataset(x, y)
+
+
+@case("a loss function that takes the mean itself")
+def own_loss():
+    import keras
+
+    x, y, _ = numbers()
+
+    def loss(true, given):
+        return keras.ops.mean(keras.ops.square(true - given))
+
+    return lambda: dense(hidden(), optimizer="adam", loss=loss), lambda: dataset(x, y, remainder=True)
+
+
+@case("masks", normalized=False)
+@case("masks and batch normalisation", normalized=True)
+def masked(normalized):
+    import keras
+    import numpy as np
+
+    random = np.random.default_rng(5)
+    x = random.integers(1, 9, (ROWS, 7))
+    for i, row in enumerate(x):
+        row[1 + i % 7 :] = 0
+    y = (x % 2).astype("float32")[..., None]
+
+    def model():
+        layers = [
+            keras.Input((7,), dtype="int32"),
+            keras.layers.Embedding(9, 4, mask_zero=True),
+            *([keras.layers.BatchNormalization()] if normalized else []),
+            keras.layers.Dense(1, activation="sigmoid"),
+        ]
+        built = keras.Sequential(layers)
+        built.compile("adam", "binary_crossentropy", metrics=["accuracy"])
+        return built
+
+    return model, lambda: dataset(x, y)
+
+
+@case("two outputs")
+def outputs():
+    import keras
+
+    x, y, _ = numbers()
+
+    def model():
+        given = keras.Input((6,))
+        shared = hidden()(given)
+        one = keras.layers.Dense(1, activation="sigmoid", name="one")(shared)
+        two = keras.layers.Dense(6, name="two")(shared)
+        built = keras.Model(given, {"one": one, "two": two})
+        built.compile(
+            "adam",
+            {"one": "binary_crossentropy", "two": "mse"},
+            loss_weights={"one": 0.3, "two": 2.0},
+            metrics={"one": [keras.metrics.AUC(name="auc")]},
+        )
+        return built
+
+    def data():
+        import tensorflow as tf
+
+        both = (x, {"one": y, "two": x[:, ::-1].copy()})
+        return tf.data.Dataset.from_tensor_slices(both).shuffle(ROWS).batch(BATCH).repeat()
+
+    return model, data
+
+
+@case("sparse and ragged")
+def sparse():
+    import keras
+    import numpy as np
+    import tensorflow as tf
+
+    words = tf.ragged.constant([[1 + (i * k) % 8 for k in range(i % 4)] for i in range(ROWS)], dtype=tf.int32)
+    y = (np.arange(ROWS) % 3 == 0).astype("float32")[:, None]
+
+    class Bag(keras.Model):
+        def __init__(self):
+            super().__init__()
+            self.table = keras.layers.Embedding(9, 4)  # Adam squares each of its slices, SGD adds them up
+            self.last = keras.layers.Dense(1, activation="sigmoid")
+
+        def call(self, x):
+            return self.last(tf.reduce_sum(tf.ragged.map_flat_values(self.table, x), 1))
+
+    def model():
+        built = Bag()
+        built.compile(keras.optimizers.SGD(0.1), "binary_crossentropy", metrics=["accuracy"])
+        return built
+
+    return model, lambda: dataset(words, y, remainder=True)
+
+
+@case("a training step of its own")
+def own_step():
+    import keras
+    import tensorflow as tf
+
+    x, y, _ = numbers()
+
+    class Own(keras.Model):
+        def __init__(self):
+            super().__init__()
+            self.one, self.two = hidden(), keras.layers.Dense(1)
+
+        def call(self, x):
+            return self.two(self.one(x))
+
+        def train_step(self, data):
+            x, y = data
+            with tf.GradientTape() as tape:
+                given = self(x, training=True)
+                loss = self.compute_loss(y=y, y_pred=given)
+            found = tape.gradient(loss, self.trainable_variables)
+            self.optimizer.apply_gradients(zip(found, self.trainable_variables, strict=True))
+            return {"spread": tf.reduce_mean(tf.abs(given))}
+
+    def model():
+        built = Own()
+        built.compile("adam", "mse")
+        return built
+
+    return model, lambda: dataset(x, y)
+
+
+@case("dropout")
+def dropped():
+    import keras
+
+    x, y, _ = numbers()
+    return lambda: dense(hidden(), keras.layers.Dropout(0.5, seed=3), optimizer="adam"), lambda: dataset(x, y)
+
+
+@case("data of its own")
+def own_data():
+    import tensorflow as tf
+
+    x, y, _ = numbers()
+
+    def data(input_context):
+        n, i = input_context.num_input_pipelines, input_context.input_pipeline_id
+        part = tf.data.Dataset.from_tensor_slices((x, y)).shard(n, i)
+        return part.batch(input_context.get_per_replica_batch_size(BATCH)).repeat()
+
+    return lambda: dense(hidden(), optimizer="adam"), data
+
+
+@case("data of its own, of different lengths")
+def own_lengths():
+    import tensorflow as tf
+
+    x, y, _ = numbers()
+
+    def data(input_context):
+        rows = 80 if input_context.input_pipeline_id else 48
+        return tf.data.Dataset.from_tensor_slices((x[:rows], y[:rows])).batch(8)
+
+    return lambda: dense(hidden(), optimizer="adam"), data
+
+
+@case("numbers drawn by the layers")
+def drawn():
+    import keras
+    import tensorflow as tf
+
+    x, y, _ = numbers()
+
+    class Drawing(keras.Model):
+        def __init__(self):
+            super().__init__()
+            self.one, self.drop = keras.layers.Dense(1), keras.layers.Dropout(0.5, seed=3)
+            self.seen = self.add_weight(shape=(8,), trainable=False, name="seen")
+
+        def call(self, x, training=False):
+            if training:
+                self.seen.assign(self.drop(tf.ones(8), training=True))
+            return self.one(x)
+
+    def model():
+        built = Drawing()
+        built.compile("sgd", "mse")
+        return built
+
+    return model, lambda: dataset(x, y)
+
+
+def digest(arrays):
+    import hashlib
+
+    found = hashlib.sha256()
+    for array in arrays:
+        found.update(array.tobytes())
+    return found.hexdigest()
+
+
+def train(name, folder):
+    """Trains a case and returns what came of it: the last checkpoint and the metrics."""
+    import expcore
+    from expcore_plugins.estimators.keras import KerasEstimator
+
+    model, data = CASES[name]()
+    config = expcore.RunConfig(
+        model_dir=os.path.join(folder, name.replace(" ", "_")),
+        random_seed=7,
+        save_checkpoints_steps=5,
+        start_timeout_secs=60,
+    )
+    told = {}
+
+    class Look:
+        def after_steps(self, run):
+            told.update(run.metrics)
+
+    os.makedirs(config.model_dir, exist_ok=True)
+    options = {"class_weight": {0: 0.2, 1: 3.0}} if name == "class weights" else {}
+    estimator = KerasEstimator(model, config=config, **options)
+    estimator.train(data, hooks=[Look()], max_steps=STEPS)
+    with estimator.restored() as native:
+        trained = [v.numpy() for v in native.trainable_variables]
+    live = estimator._state.trainable.native  # what this process itself has, not what the chief saved
+    return {
+        "metrics": told,
+        "checkpoint": estimator.latest_checkpoint(),
+        "step": told_step(estimator),
+        "trained": digest(trained),
+        "live": digest([v.numpy() for v in live.trainable_variables]),
+        "others": [part.numpy().tolist() for v in live.non_trainable_variables for part in parts(v)],
+    }
+
+
+def parts(variable):
+    """What a variable is on each device of this process."""
+    return getattr(variable.value, "values", None) or [variable]
+
+
+def told_step(estimator):
+    return int(estimator.latest_checkpoint().rpartition("-")[2])
+
+
+def main(folder):
+    found = {}
+    for name in [n for n in CASES if n in ONLY] or CASES:
+        try:
+            found[name] = train(name, folder)
+        except Exception as error:  # told to the test, which fails with it
+            import traceback
+
+            traceback.print_exc()
+            found[name] = {"error": f"{type(error).__name__}: {error}"}
+            break  # the others would wait for this process
+    task = json.loads(os.environ.get("TF_CONFIG", "{}")).get("task", {"type": "alone", "index": 0})
+    with open(os.path.join(folder, f"{task['type']}-{task['index']}.json"), "w") as file:
+        json.dump(found, file)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])

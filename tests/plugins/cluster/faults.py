@@ -1,0 +1,105 @@
+"""Programs for what goes wrong in a cluster: ``python faults.py NAME FOLDER``; the exit code tells."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+
+
+def model():
+    import keras
+
+    built = keras.Sequential([keras.Input((3,)), keras.layers.Dense(1)])
+    built.compile("sgd", "mse")
+    return built
+
+
+def data(random_rows=False):
+    import numpy as np
+    import tensorflow as tf
+
+    rows = np.random.default_rng(os.getpid() if random_rows else 0).normal(size=(64, 3)).astype("float32")
+    return tf.data.Dataset.from_tensor_slices((rows, rows[:, :1])).batch(8).repeat()
+
+
+def estimator(folder, **options):
+    import expcore
+    from expcore_plugins.estimators.keras import KerasEstimator
+
+    options = {"start_timeout_secs": 60, "random_seed": 1, **options}
+    return KerasEstimator(model, config=expcore.RunConfig(model_dir=folder, **options))
+
+
+def other_data(folder):
+    estimator(folder).train(lambda: data(random_rows=True), max_steps=5)
+
+
+def used_before(folder):
+    import tensorflow as tf
+
+    tf.constant(1) + 1
+    estimator(folder).train(data, max_steps=5)
+
+
+def missing_peer(folder):
+    if '"worker"' not in os.environ["TF_CONFIG"].rpartition("task")[2]:
+        estimator(folder, start_timeout_secs=3).train(data, max_steps=5)
+
+
+def lost_peer(folder):
+    class Die:
+        every_secs = 0.0
+
+        def after_steps(self, run):
+            if not run_is_chief() and run.step >= 3:
+                os.kill(os.getpid(), 9)
+
+    estimator(folder, save_checkpoints_steps=2).train(data, hooks=[Die()], max_steps=10_000_000)
+
+
+def late_chief(folder):
+    """The workers are long gone when the chief makes its last evaluation, and makes more of it."""
+    one = estimator(folder)
+    one.train(data, max_steps=5)
+    if run_is_chief():
+        time.sleep(5)
+        assert one.evaluate(data, steps=3)["global_step"] == 5
+        with one.restored() as native:
+            assert native(__import__("numpy").ones((1, 3))).shape == (1, 1)
+
+
+def stop_of_one(folder):
+    """A worker's hook asks for the end: all stop at the same step, and the chief saves it."""
+
+    class Stop:
+        def next_step(self, step):
+            return step + 1
+
+        def after_steps(self, run):
+            if not run_is_chief() and run.step == 4:
+                run.request_stop("enough")
+
+    found = estimator(folder).train(data, hooks=[Stop()], max_steps=100).latest_checkpoint()
+    if run_is_chief():
+        assert found.endswith("ckpt-4"), found
+
+
+def run_is_chief():
+    import expcore
+
+    return expcore.RunConfig().is_chief
+
+
+def main(name, folder):
+    from expcore.errors import ExpcoreError
+
+    try:
+        globals()[name](folder)
+    except ExpcoreError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(error.exit_code)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -1,0 +1,102 @@
+"""An experiment for parameter servers, as ``expcore run`` takes it; what is tried is in WHAT."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+from pathlib import Path
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+import expcore
+from expcore_plugins.estimators.keras import KerasEstimator
+
+STEPS = 200
+BATCH = 16
+WHAT = os.environ.get("WHAT", "")
+
+
+def optimizer():
+    if WHAT == "accumulation":
+        return keras.optimizers.SGD(0.1, gradient_accumulation_steps=2)
+    if WHAT == "loss scale":
+        return keras.optimizers.LossScaleOptimizer(keras.optimizers.SGD(0.1))
+    if WHAT == "units":  # each step takes exactly 1 away
+        return keras.optimizers.SGD(1.0)
+    return keras.optimizers.Adam(0.01)
+
+
+def model():
+    if WHAT == "units":
+        built = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1, use_bias=False, name="units")])
+        built.compile(optimizer(), loss=lambda true, given: given)
+        return built
+    layers = [keras.Input((2,)), keras.layers.Dense(8, activation="tanh"), keras.layers.Dense(1, "sigmoid")]
+    built = keras.Sequential(layers)
+    metrics = ["accuracy", keras.metrics.AUC(name="auc")] if WHAT == "auc" else ["accuracy"]
+    built.compile(optimizer(), "binary_crossentropy", metrics=metrics)
+    return built
+
+
+def rows():
+    x = np.random.default_rng(0).normal(size=(160, 2)).astype("float32")
+    return (np.ones((160, 2), "float32") if WHAT == "units" else x), (x[:, :1] > 0).astype("float32")
+
+
+def data():
+    if WHAT == "python":
+        return tf.data.Dataset.from_generator(
+            lambda: iter([rows()]),
+            output_signature=tuple(tf.TensorSpec((None, n), tf.float32) for n in (2, 1)),
+        )
+    return tf.data.Dataset.from_tensor_slices(rows()).shuffle(160).repeat().batch(BATCH)
+
+
+def eval_data():
+    return tf.data.Dataset.from_tensor_slices(rows()).batch(BATCH)
+
+
+class Told:
+    """Writes down the metrics of every stop, which are over 100 steps at most."""
+
+    def __init__(self, folder):
+        self.path = Path(folder, "told.json")
+        self.found = []
+
+    def next_step(self, step):
+        return (step // 100 + 1) * 100
+
+    def after_steps(self, run):
+        self.found.append({"step": run.step, **run.metrics})
+        self.path.write_text(json.dumps(self.found))
+        if WHAT == "kill the server" and run.step >= 100 and not self.path.with_name("killed").exists():
+            self.path.with_name("killed").write_text("")
+            kill("ps")
+
+
+def kill(kind):
+    """Kills the process of this test's cluster that is the first of a kind."""
+    cluster = json.loads(os.environ["TF_CONFIG"])["cluster"]
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            env = Path("/proc", pid, "environ").read_bytes()
+        except OSError:
+            continue
+        if f'"type": "{kind}"'.encode() in env and cluster["chief"][0].encode() in env:
+            os.kill(int(pid), signal.SIGKILL)
+
+
+def experiment(output_dir):
+    config = expcore.RunConfig(model_dir=output_dir, save_checkpoints_steps=50, start_timeout_secs=60)
+    return expcore.Experiment(
+        KerasEstimator(model, config=config),
+        data,
+        eval_data,
+        train_steps=STEPS,
+        eval_steps=None,
+        eval_every_n_steps=100,
+        train_hooks=[Told(output_dir)],
+    )

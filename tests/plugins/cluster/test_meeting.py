@@ -1,0 +1,95 @@
+"""Tasks wait for each other before they join, and not for ever."""
+
+from __future__ import annotations
+
+import signal
+import socket
+import subprocess
+import sys
+import threading
+
+import pytest
+
+from expcore.clock import RealClock
+from expcore.errors import ServerUnavailable
+from expcore.launch.shape import free_ports
+from expcore.testing import VirtualClock
+from expcore_plugins.estimators.engine.meeting import ended_after, meet
+
+
+def addresses(n):
+    return [f"127.0.0.1:{port}" for port in free_ports(n)]
+
+
+def test_tasks_that_come_one_after_the_other_meet():
+    every = addresses(3)
+    met = []
+
+    def come(i):
+        RealClock().sleep(0.3 * i)
+        meet(every[i], [a for a in every if a != every[i]], 20, RealClock())
+        met.append(i)
+        # As TensorFlow does: whoever came later finds the port open again.
+        with socket.create_server(("127.0.0.1", int(every[i].rpartition(":")[2]))):
+            done.wait(20)
+
+    done = threading.Event()
+    threads = [threading.Thread(target=come, args=(i,)) for i in range(3)]
+    for thread in threads:
+        thread.start()
+    for _ in range(200):
+        if len(met) == 3:
+            break
+        RealClock().sleep(0.1)
+    done.set()
+    for thread in threads:
+        thread.join()
+    assert sorted(met) == [0, 1, 2]
+
+
+def test_who_does_not_come_is_named_after_the_deadline():
+    own, other = addresses(2)
+    clock = VirtualClock()
+    with pytest.raises(
+        ServerUnavailable, match=rf"tasks at '{other}' were not there after 30 seconds"
+    ) as told:
+        meet(own, [other], 30, clock)
+    assert told.value.exit_code == 69
+    assert clock.monotonic() >= 30
+
+
+def test_a_port_that_is_taken_is_told_at_once():
+    with socket.create_server(("", 0)) as taken:
+        own = f"127.0.0.1:{taken.getsockname()[1]}"
+        with pytest.raises(ServerUnavailable, match="its port cannot be listened on"):
+            meet(own, [], None, VirtualClock())
+
+
+def test_a_port_is_free_again_after_the_meeting():
+    (own,) = addresses(1)
+    for _ in range(2):
+        meet(own, [own], 5, VirtualClock())
+
+
+def test_who_nobody_waits_for_listens_to_nobody():
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        meet(None, [f"127.0.0.1:{other.getsockname()[1]}"], 5, VirtualClock())
+
+
+def test_what_hangs_with_pythons_lock_held_is_ended_by_the_system():
+    program = (
+        "import ctypes\n"
+        "from expcore_plugins.estimators.engine.meeting import ended_after\n"
+        "with ended_after(1):\n"
+        "    ctypes.PyDLL(None).sleep(60)\n"  # a PyDLL keeps the lock
+    )
+    done = subprocess.run([sys.executable, "-c", program], timeout=30, check=False)
+    assert done.returncode == -signal.SIGALRM
+
+
+def test_what_ends_in_time_leaves_no_alarm():
+    before = signal.getsignal(signal.SIGALRM)
+    with ended_after(60):
+        pass
+    assert signal.getsignal(signal.SIGALRM) == before
+    assert signal.alarm(0) == 0

@@ -1,0 +1,107 @@
+"""A chief, workers and a parameter server: counts are exact, and what cannot be kept right is refused."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+pytestmark = [pytest.mark.tf, pytest.mark.timeout(300)]
+
+SERVED = str(Path(__file__).with_name("served.py"))
+
+
+@pytest.fixture
+def run(harness, tmp_path):
+    """Runs the experiment with what is tried, and returns exit codes, logs, and the model directory."""
+
+    def run(what, workers=2):
+        words = ["-m", "expcore.cli", "run", SERVED, "--output-dir", str(tmp_path / "model")]
+        codes, logs = harness.run(tmp_path / "logs", workers, words, {"WHAT": what}, ps=1)
+        return codes, logs, tmp_path / "model"
+
+    return run
+
+
+def last(model_dir):
+    import tensorflow as tf
+
+    path = tf.train.latest_checkpoint(model_dir)
+    reader = tf.train.load_checkpoint(path)
+    about = json.loads(reader.get_tensor("about/.ATTRIBUTES/py_state"))
+    found = {}
+    for section, paths in about["variables"].items():
+        for i, name in enumerate(paths):
+            found[name] = reader.get_tensor(f"{section}/{i}/.ATTRIBUTES/VARIABLE_VALUE")
+    return found, int(reader.get_tensor("step/.ATTRIBUTES/VARIABLE_VALUE"))
+
+
+def test_two_workers_train_and_every_count_is_exact(run):
+    codes, logs, model_dir = run("")
+    assert set(codes.values()) == {0}, logs
+    variables, step = last(model_dir)
+    (iterations,) = (v for name, v in variables.items() if name.endswith("iteration"))
+    assert step == iterations == 200
+    # Of the last window, all that both workers saw: 100 steps of 16 rows.
+    counts = [v for name, v in variables.items() if name.endswith("count")]
+    assert [float(c) for c in counts] == [1600.0] * len(counts)
+    told = json.loads((model_dir / "told.json").read_text())
+    assert [t["step"] for t in told] == [100, 200]
+    for one in told:
+        assert one["accuracy"] * 1600 == pytest.approx(round(one["accuracy"] * 1600), abs=1e-2)
+
+
+def test_no_update_of_a_weight_is_lost(run):
+    codes, logs, model_dir = run("units")
+    assert set(codes.values()) == {0}, logs
+    variables, step = last(model_dir)
+    (weights,) = (v for name, v in variables.items() if name.endswith("units/kernel"))
+    # The gradient of the mean of x @ w is 1 in each of 200 steps; what the weights began at is less than 2.
+    np.testing.assert_allclose(weights, -200.0, atol=2.0)
+    assert step == 200
+
+
+def test_the_chief_evaluates_each_row_once(run):
+    codes, logs, model_dir = run("auc")
+    assert set(codes.values()) == {0}, logs
+    assert "metrics 'auc' are left out of training" in logs["chief-0"]
+    told = json.loads((model_dir / "told.json").read_text())
+    assert all("auc" not in one for one in told)
+    done = [line for line in logs["chief-0"].splitlines() if line.startswith("done; step 200")]
+    assert len(done) == 1
+    assert "auc=" in done[0]
+
+
+def test_servers_and_workers_end_when_the_chief_is_done(run):
+    codes, logs, _ = run("", workers=1)
+    assert codes == {"ps-0": 0, "worker-0": 0, "chief-0": 0}
+    for name in ("ps-0", "worker-0"):
+        assert "training ended at step 200" in logs[name]
+
+
+@pytest.mark.parametrize(
+    ("what", "told"),
+    [
+        ("accumulation", "gradient_accumulation_steps=2 with parameter servers"),
+        ("loss scale", "LossScaleOptimizer with parameter servers"),
+        ("python", "Python makes its batches, which workers cannot run"),
+    ],
+)
+def test_what_would_be_silently_wrong_is_refused(harness, tmp_path, what, told):
+    words = ["-m", "expcore.cli", "run", SERVED, "--output-dir", str(tmp_path / "model")]
+    codes, logs = harness.run_until_chief(tmp_path / "logs", words, {"WHAT": what})
+    assert codes["chief-0"] == 64
+    assert told in logs["chief-0"].splitlines()[-1]
+
+
+def test_a_lost_server_ends_the_chief_and_a_restart_goes_on(harness, tmp_path):
+    words = ["-m", "expcore.cli", "run", SERVED, "--output-dir", str(tmp_path / "model")]
+    codes, logs = harness.run_until_chief(tmp_path / "logs", words, {"WHAT": "kill the server"})
+    assert codes["chief-0"] == 138, logs["chief-0"]
+    assert "error: a parameter server is lost" in logs["chief-0"]
+    codes, logs = harness.run_until_chief(tmp_path / "again", words, {"WHAT": "kill the server"})
+    assert codes["chief-0"] == 0, logs["chief-0"]
+    assert "training goes on from checkpoint" in logs["chief-0"]
+    assert last(tmp_path / "model")[1] == 200
