@@ -69,7 +69,14 @@ def joined(subject: str, config: Any, clock: Clock) -> Workers:
     key = f"{kind} {index} of {jobs}"
     if key not in _JOINED:
         _LOG.info("%s %d waits for the other training tasks: %s", kind, index, jobs)
-        meet(address, _others(jobs, address), config_value(config, "start_timeout_secs"), clock)
+        leader = (jobs.get("chief") or jobs["worker"])[0]
+        meet(
+            address,
+            _others(jobs, address),
+            config_value(config, "start_timeout_secs"),
+            clock,
+            chief=None if address == leader else leader,
+        )
         with ended_after(_JOIN_SECS):
             _JOINED[key] = _strategy(subject, jobs, kind, index)
         warn_of(f"{kind} {index}", address)

@@ -10,43 +10,67 @@ import signal
 import socket
 import threading
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager, suppress
 
 from expcore.errors import ServerUnavailable, listing, one_line
 from expcore.types import Clock
 
-_LOOK_SECS = 0.2
+_LEAST_PAUSE_SECS, _MOST_PAUSE_SECS = 0.2, 2.0
 _CONNECT_SECS = 2.0
+_AT_ONCE = 32  # addresses that are looked at
+_WAIT = b"wait\n"
 
 
-def meet(own: str | None, others: Sequence[str], secs: float | None, clock: Clock) -> None:
-    """Waits until somebody listens at the addresses of all others.
+def meet(
+    own: str | None, others: Sequence[str], secs: float | None, clock: Clock, chief: str | None = None
+) -> None:
+    """Waits until all others are there.
+
+    The chief finds out whether somebody listens at each address, and tells those who ask it; the others ask
+    it alone, so that a large cluster makes no more connections than it has tasks.
 
     Args:
         own: this task's address, at which it can be met meanwhile; None: nobody waits for it.
         others: the addresses of the others.
         secs: how long it waits; None: without end.
         clock: measures it.
+        chief: the chief's address; None: this is the chief.
 
     Raises:
         ServerUnavailable: somebody did not come in time, or this task's port is taken.
     """
-    with _listening(own):
-        until = None if secs is None else clock.monotonic() + secs
-        missing = list(others)
-        while missing := [address for address in missing if not _is_there(address)]:
+    complete = threading.Event()
+    until = None if secs is None else clock.monotonic() + secs
+    with _listening(own, complete), ThreadPoolExecutor(_AT_ONCE) as threads:
+        pause, missing = _LEAST_PAUSE_SECS, list(others) if chief is None else [chief]
+        look = _is_there if chief is None else _says_go
+        while missing := [
+            a for a, there in zip(missing, threads.map(look, missing), strict=True) if not there
+        ]:
             if until is not None and clock.monotonic() >= until:
-                raise ServerUnavailable(
-                    f"tasks at {listing(missing)} were not there after {secs:g} seconds "
-                    "(start_timeout_secs); are all started, with the same TF_CONFIG.cluster, and can they "
-                    "reach each other? expcore doctor --cluster finds out"
-                )
-            clock.sleep(_LOOK_SECS)
+                raise ServerUnavailable(_not_there(missing, secs, chief))
+            clock.sleep(pause)
+            pause = min(2 * pause, _MOST_PAUSE_SECS)
+        complete.set()
+
+
+def _not_there(missing: Sequence[str], secs: float | None, chief: str | None) -> str:
+    some = [*missing[:5], *(["..."] if len(missing) > 5 else [])]
+    who = (
+        f"tasks at {listing(some)} were not there"
+        if chief is None
+        else f"the chief at {chief!r} did not say go"
+    )
+    return (
+        f"{who} after {secs:g} seconds (start_timeout_secs); are all tasks started, with the same "
+        "TF_CONFIG.cluster, and can they reach each other? expcore doctor --cluster finds out"
+    )
 
 
 @contextmanager
-def _listening(own: str | None) -> Iterator[None]:
-    """Accepts connections at this task's port, on all interfaces as TensorFlow will."""
+def _listening(own: str | None, complete: threading.Event) -> Iterator[None]:
+    """Answers at this task's port, on all interfaces as TensorFlow will, whether all are there."""
     if own is None:
         yield
         return
@@ -54,21 +78,23 @@ def _listening(own: str | None) -> Iterator[None]:
     try:
         both = socket.has_dualstack_ipv6()
         family = socket.AF_INET6 if both else socket.AF_INET
-        server = socket.create_server(("", port), family=family, dualstack_ipv6=both)
+        server = socket.create_server(("", port), family=family, dualstack_ipv6=both, backlog=1024)
     except OSError as error:
         raise ServerUnavailable(
             f"server {own!r}: its port cannot be listened on ({one_line(error)}); free it, or give another "
             "in the cluster"
         ) from error
-    server.settimeout(_LOOK_SECS)
+    server.settimeout(_LEAST_PAUSE_SECS)
     ending = threading.Event()
 
-    def accept() -> None:
+    def answer() -> None:
         while not ending.is_set():
             with suppress(OSError):  # among them the time-out
-                server.accept()[0].close()
+                connection, _ = server.accept()
+                with connection:
+                    connection.sendall(b"" if complete.is_set() else _WAIT)
 
-    thread = threading.Thread(target=accept, name="expcore-meeting", daemon=True)
+    thread = threading.Thread(target=answer, name="expcore-meeting", daemon=True)
     thread.start()
     with closing(server):
         try:
@@ -85,6 +111,19 @@ def _is_there(address: str) -> bool:
     except OSError:  # not resolved yet, refused, or no answer
         return False
     return True
+
+
+def _says_go(address: str) -> bool:
+    """Whether the chief says no more that somebody is missing; TensorFlow may be listening there already."""
+    host, _, port = address.rpartition(":")
+    try:
+        with socket.create_connection((host.strip("[]"), int(port)), timeout=_CONNECT_SECS) as connection:
+            connection.settimeout(_CONNECT_SECS)
+            return connection.recv(len(_WAIT)) != _WAIT
+    except TimeoutError:
+        return True  # it listens and says nothing, as TensorFlow's server does
+    except OSError:
+        return False
 
 
 @contextmanager

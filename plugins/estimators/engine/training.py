@@ -135,7 +135,9 @@ class TrainingEngine:
         found = self.step if state.holds is not None else -1
         step = int(workers.from_chief([np.int64(found)])[0])
         if not self._replicas.chief and step >= 0:
-            self._take(SavedCheckpoint(wait_for(self.model_dir, step, self._clock)))
+            # Its values come from the chief: many processes would read many times as much.
+            saved = SavedCheckpoint(wait_for(self.model_dir, step, self._clock))
+            self._take_place(saved)
         variables = [n.variable for name in (MODEL, OPTIMIZER, EXTRA) for n in state.section(name)]
         values = workers.from_chief([v.read_value() for v in variables])
         for variable, value in zip(variables, values, strict=True):
@@ -149,8 +151,7 @@ class TrainingEngine:
         names = [MODEL, OPTIMIZER]
         names += [name for name in (METRICS, EXTRA) if saved.fits(name, state.section(name))]
         values = {name: saved.values(name, state.section(name)) for name in names}
-        step, hook_states = saved.step, dict(saved.about["hooks"])
-        self._position.restore(saved)
+        self._take_place(saved)
         for name, arrays in values.items():
             state.put(name, arrays)
         if METRICS not in values:
@@ -162,10 +163,15 @@ class TrainingEngine:
                 saved.path,
                 listing([n.path for n in state.section(EXTRA)]),
             )
-        state.step.assign(step)
-        self.step, self._hook_states = step, hook_states
         state.holds = saved.identity
-        _LOG.info("training goes on from checkpoint %s, step %d", saved.path, step)
+        _LOG.info("training goes on from checkpoint %s, step %d", saved.path, self.step)
+
+    def _take_place(self, saved: SavedCheckpoint) -> None:
+        """Takes over the step, the position in the input and the hooks' states of a checkpoint."""
+        step, hook_states = saved.step, dict(saved.about["hooks"])
+        self._position.restore(saved)
+        self._state.step.assign(step)
+        self.step, self._hook_states = step, hook_states
 
     def advance(self, n: int) -> Advance:
         """Makes at most n steps; input that is at its end before the first step of a call begins anew.

@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 import threading
+from contextlib import suppress
 
 import pytest
 
@@ -21,19 +22,20 @@ def addresses(n):
     return [f"127.0.0.1:{port}" for port in free_ports(n)]
 
 
-def test_tasks_that_come_one_after_the_other_meet():
+@pytest.mark.parametrize("first", [0, 2], ids=["the chief comes first", "the chief comes last"])
+def test_tasks_that_come_one_after_the_other_meet(first):
     every = addresses(3)
-    met = []
+    met, done = [], threading.Event()
 
     def come(i):
-        RealClock().sleep(0.3 * i)
-        meet(every[i], [a for a in every if a != every[i]], 20, RealClock())
+        RealClock().sleep(0.4 * abs(i - first))
+        chief = every[0] if i else None
+        meet(every[i], [a for a in every if a != every[i]], 20, RealClock(), chief)
         met.append(i)
-        # As TensorFlow does: whoever came later finds the port open again.
+        # As TensorFlow does: whoever looks later finds the port open again, and is told nothing.
         with socket.create_server(("127.0.0.1", int(every[i].rpartition(":")[2]))):
             done.wait(20)
 
-    done = threading.Event()
     threads = [threading.Thread(target=come, args=(i,)) for i in range(3)]
     for thread in threads:
         thread.start()
@@ -45,6 +47,32 @@ def test_tasks_that_come_one_after_the_other_meet():
     for thread in threads:
         thread.join()
     assert sorted(met) == [0, 1, 2]
+
+
+def test_nobody_goes_before_all_are_there():
+    chief, worker, missing = addresses(3)
+    gone = []
+
+    def wait(own, others, leader):
+        with suppress(ServerUnavailable):
+            meet(own, others, 1.5, RealClock(), leader)
+            gone.append(own)
+
+    threads = [
+        threading.Thread(target=wait, args=(chief, [worker, missing], None)),
+        threading.Thread(target=wait, args=(worker, [chief, missing], chief)),
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert gone == []
+
+
+def test_a_chief_that_does_not_come_is_named():
+    own, chief = addresses(2)
+    with pytest.raises(ServerUnavailable, match=f"the chief at '{chief}' did not say go after 30 seconds"):
+        meet(own, [chief], 30, VirtualClock(), chief)
 
 
 def test_who_does_not_come_is_named_after_the_deadline():
