@@ -6,7 +6,7 @@ READY  := $(VENV)/.ready
 JOBS   ?= 2
 export TF_CPP_MIN_LOG_LEVEL ?= 2
 
-.PHONY: setup demo test check lint fast bench clean
+.PHONY: setup demo test check lint fast bench campaign clean
 
 setup: $(READY)
 
@@ -36,6 +36,10 @@ test: $(READY) lint
 # Makes environments of its own in .bench; measures for most of an hour, so leave the machine alone meanwhile.
 bench:
 	$(PYTHON) -m benchmarks
+
+# Hours: kills processes of clusters in 200 random orders, and writes what came of it into docs/.
+campaign: $(READY)
+	$(BIN)/python tests/campaigns/kill_orders.py --orders 200 --seed 1 --output docs/kill-orders.md
 
 clean:
 	rm -rf build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis runs

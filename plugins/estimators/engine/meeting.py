@@ -45,9 +45,7 @@ def meet(
     with _listening(own, complete), ThreadPoolExecutor(_AT_ONCE) as threads:
         pause, missing = _LEAST_PAUSE_SECS, list(others) if chief is None else [chief]
         look = _is_there if chief is None else _says_go
-        while missing := [
-            a for a, there in zip(missing, threads.map(look, missing), strict=True) if not there
-        ]:
+        while missing := [a for a, seen in zip(missing, threads.map(look, missing), strict=True) if not seen]:
             if until is not None and clock.monotonic() >= until:
                 raise ServerUnavailable(_not_there(missing, secs, chief))
             clock.sleep(pause)
@@ -57,11 +55,7 @@ def meet(
 
 def _not_there(missing: Sequence[str], secs: float | None, chief: str | None) -> str:
     some = [*missing[:5], *(["..."] if len(missing) > 5 else [])]
-    who = (
-        f"tasks at {listing(some)} were not there"
-        if chief is None
-        else f"the chief at {chief!r} did not say go"
-    )
+    who = f"the chief at {chief!r} did not say go" if chief else f"tasks at {listing(some)} were not there"
     return (
         f"{who} after {secs:g} seconds (start_timeout_secs); are all tasks started, with the same "
         "TF_CONFIG.cluster, and can they reach each other? expcore doctor --cluster finds out"

@@ -410,7 +410,7 @@ def main(folder):
             traceback.print_exc()
             found[name] = {"error": f"{type(error).__name__}: {error}"}
             break  # the others would wait for this process
-    task = json.loads(os.environ.get("TF_CONFIG", "{}")).get("task", {"type": "alone", "index": 0})
+    task = json.loads(os.environ.get("TF_CONFIG") or "{}").get("task", {"type": "alone", "index": 0})
     with open(os.path.join(folder, f"{task['type']}-{task['index']}.json"), "w") as file:
         json.dump(found, file)
 

@@ -1,0 +1,202 @@
+"""Kills processes of clusters in random orders, and looks at what comes of it.
+
+``python tests/campaigns/kill_orders.py --orders 200 --seed 1 --output docs/kill-orders.md``: each order
+launches a cluster, kills some of its processes, the launcher among them, at random moments, and demands that
+the run completes (started again by hand where the launcher was killed), and that no process is left.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from expcore.events import LogReader
+from expcore.history import History
+
+HERE = Path(__file__).parent
+SHAPES = {
+    "chief, 2 workers, evaluator": ["--workers", "2", "--evaluator"],
+    "chief, 2 workers, ps, evaluator": ["--workers", "2", "--ps", "1", "--evaluator"],
+}
+LEFT_SECS = 30
+RUN_SECS = 420
+
+
+@dataclass
+class Order:
+    """What was killed, and what came of it."""
+
+    number: int
+    shape: str
+    kills: list[str] = field(default_factory=list)
+    secs: float = 0.0
+    fault: str = ""
+
+
+def processes(place: Path) -> dict[str, int]:
+    """The processes that work on a model directory, by task; the launcher is "launcher"."""
+    found = {}
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            words = Path("/proc", pid, "cmdline").read_bytes().decode().split("\0")
+            environment = Path("/proc", pid, "environ").read_bytes().decode(errors="replace").split("\0")
+            state = Path("/proc", pid, "stat").read_text().rpartition(")")[2].split()[0]
+        except (OSError, UnicodeDecodeError):
+            continue  # gone, or not ours
+        if str(place) not in words or state == "Z":
+            continue
+        name = "launcher"
+        if "launch" not in words:
+            config = next((e for e in environment if e.startswith("TF_CONFIG=")), "TF_CONFIG={}")
+            task = json.loads(config.removeprefix("TF_CONFIG=")).get("task", {})
+            name = f"{task.get('type')} {task.get('index')}"
+        found[name] = int(pid)
+    return found
+
+
+def launch(shape: str, place: Path, log: Path) -> subprocess.Popen[bytes]:
+    """Starts the cluster."""
+    command = [sys.executable, "-m", "expcore.cli", "launch", str(HERE / "experiment.py"), "-q"]
+    command += [*SHAPES[shape], "--restarts", "20", "--output-dir", str(place)]
+    with log.open("ab") as file:
+        return subprocess.Popen(command, stdout=file, stderr=file)
+
+
+def nobody_left(place: Path, secs: float) -> bool:
+    """Whether all processes of a cluster have ended within some time."""
+    until = time.monotonic() + secs
+    while processes(place) and time.monotonic() < until:
+        time.sleep(0.5)
+    return not processes(place)
+
+
+def carry_out(number: int, seed: int) -> Order:
+    """Makes one order."""
+    choice = random.Random(f"{seed} {number}")
+    order = Order(number, list(SHAPES)[number % len(SHAPES)])
+    place = Path(tempfile.mkdtemp(prefix="expcore-kills-"))
+    log = place.with_suffix(".log")
+    began = time.monotonic()
+    running = launch(order.shape, place, log)
+    try:
+        for _ in range(choice.randint(1, 3)):
+            if _wait(running, choice.uniform(1, 25)):
+                break
+            there = processes(place)
+            victim = choice.choice(sorted(there) or ["nobody"])
+            if victim == "nobody":
+                continue
+            order.kills.append(f"{victim} after {time.monotonic() - began:.0f} s")
+            os.kill(there[victim], signal.SIGKILL)
+            if victim == "launcher":
+                running.wait()
+                if not nobody_left(place, LEFT_SECS):
+                    raise AssertionError(f"left after the launcher: {sorted(processes(place))}")
+                running = launch(order.shape, place, log)
+        _complete(running, place)
+    except (AssertionError, subprocess.TimeoutExpired) as fault:
+        order.fault = f"{fault}; log {log}"
+        for pid in processes(place).values():
+            os.kill(pid, signal.SIGKILL)
+    else:
+        shutil.rmtree(place, ignore_errors=True)
+        log.unlink()
+    order.secs = time.monotonic() - began
+    return order
+
+
+def _wait(running: subprocess.Popen[bytes], secs: float) -> bool:
+    """Waits some time; returns whether the cluster has ended meanwhile."""
+    try:
+        running.wait(secs)
+    except subprocess.TimeoutExpired:
+        return False
+    return True
+
+
+def _complete(running: subprocess.Popen[bytes], place: Path) -> None:
+    """Demands that the run ends well, as a whole, and leaves nobody."""
+    code = running.wait(RUN_SECS)
+    if code != 0:
+        raise AssertionError(f"exit code {code}")
+    if not nobody_left(place, LEFT_SECS):
+        raise AssertionError(f"left: {sorted(processes(place))}")
+    history = History(LogReader(str(place)).read(), str(place))
+    from experiment import STEPS
+
+    steps = [save.step for save in history.saves]
+    if not steps or max(s for s in steps if s is not None) < STEPS:
+        raise AssertionError(f"the last save is of {steps[-1:]}")
+    if not any(e.step >= STEPS for e in history.evaluations):
+        raise AssertionError("the last checkpoint was not evaluated")
+    if not any(e.path and os.path.isdir(e.path) for e in history.exports):
+        raise AssertionError("nothing was exported")
+
+
+def page(orders: list[Order], command: str) -> str:
+    """What came of all orders, for people."""
+    kills = Counter(k.partition(" after")[0] for o in orders for k in o.kills)
+    secs = sorted(o.secs for o in orders)
+    lines = [
+        "# Kill orders",
+        "",
+        "Processes of clusters, the launcher among them, were killed (SIGKILL) at random. Each run had",
+        "to complete, with its last checkpoint evaluated and exported, and no process left 30 seconds later.",
+        "",
+        "```console",
+        f"$ {command}",
+        "```",
+        "",
+        "| | |",
+        "|---|---|",
+        f"| orders | {len(orders)} |",
+        f"| completed, nobody left | {sum(not o.fault for o in orders)} |",
+        f"| processes killed | {sum(kills.values())} |",
+        f"| longest, median | {secs[-1]:.0f} s, {secs[len(secs) // 2]:.0f} s |",
+        "",
+        "| killed | times |",
+        "|---|---|",
+        *(f"| {name} | {n} |" for name, n in sorted(kills.items())),
+        "",
+    ]
+    faults = [f"- order {o.number}, {o.shape}: {', '.join(o.kills)}: {o.fault}" for o in orders if o.fault]
+    return "\n".join([*lines, *(["What failed:", "", *faults, ""] if faults else [])])
+
+
+def main() -> int:
+    """Carries the orders out and writes the page."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--orders", type=int, default=200)
+    parser.add_argument("--first", type=int, default=0)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--output", type=Path)
+    given = parser.parse_args()
+    sys.path.insert(0, str(HERE))
+    os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
+    orders = []
+    for number in range(given.first, given.first + given.orders):
+        orders.append(carry_out(number, given.seed))
+        last = orders[-1]
+        print(
+            f"{number}: {last.shape}: {', '.join(last.kills)}: {last.fault or 'well'} ({last.secs:.0f} s)",
+            flush=True,
+        )
+    if given.output:
+        command = f"python tests/campaigns/kill_orders.py --orders {given.orders} --seed {given.seed}"
+        given.output.write_text(page(orders, command))
+    return any(o.fault for o in orders)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
