@@ -45,6 +45,9 @@ def test_a_resumed_cluster_ends_where_a_straight_one_does(straight, resumed, nam
     here = everything(resumed["chief-0"][name]["checkpoint"])
     assert list(there) == list(here)
     for key, value in there.items():
-        np.testing.assert_array_equal(here[key], value, err_msg=key)
-    assert resumed["chief-0"][name]["metrics"] == straight["chief-0"][name]["metrics"]
+        # What all processes have added up to metrics is the chief's after a restart: another order of sums.
+        noise = 1e-6 if key.startswith("metrics/") else 0
+        np.testing.assert_allclose(here[key], value, rtol=noise, atol=0, err_msg=key)
+    metrics = straight["chief-0"][name]["metrics"]
+    assert resumed["chief-0"][name]["metrics"] == pytest.approx(metrics, rel=1e-6)
     assert resumed["worker-0"][name]["live"] == straight["worker-0"][name]["live"]
