@@ -20,10 +20,6 @@ WHAT = os.environ.get("WHAT", "")
 
 
 def optimizer():
-    if WHAT == "accumulation":
-        return keras.optimizers.SGD(0.1, gradient_accumulation_steps=2)
-    if WHAT == "loss scale":
-        return keras.optimizers.LossScaleOptimizer(keras.optimizers.SGD(0.1))
     if WHAT == "units":  # each step takes exactly 1 away
         return keras.optimizers.SGD(1.0)
     return keras.optimizers.Adam(0.01)

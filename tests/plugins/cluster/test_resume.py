@@ -10,11 +10,9 @@ pytestmark = [pytest.mark.tf, pytest.mark.timeout(600)]
 NAMES = [
     "adam",
     "averages",
-    "accumulation",
     "a last batch that is short",
     "batch normalisation",
     "dropout",
-    "two outputs",
     "data of its own",
 ]
 
