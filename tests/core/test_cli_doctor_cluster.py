@@ -17,8 +17,6 @@ from expcore.clock import RealClock
 from expcore.launch.shape import free_ports
 from expcore.tf_config import ClusterTask
 
-pytestmark = pytest.mark.timeout(60)
-
 
 def cluster_of(*jobs):
     ports = iter(free_ports(len(jobs)))

@@ -130,9 +130,10 @@ def ended_after(secs: int) -> Iterator[None]:
         yield
         return
     before = signal.signal(signal.SIGALRM, signal.SIG_DFL)
-    signal.alarm(secs)
+    timer = signal.setitimer(signal.ITIMER_REAL, secs)  # there is one for all; another's goes on afterwards
     try:
         yield
     finally:
-        signal.alarm(0)
+        signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before or signal.SIG_DFL)
+        signal.setitimer(signal.ITIMER_REAL, *timer)
