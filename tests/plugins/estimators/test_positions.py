@@ -52,6 +52,17 @@ PIPELINES = {
 }
 
 
+SHOWN = (
+    "batches that end with their pass",
+    "counted passes",
+    "a pass is one batch",
+    "one after the other",
+    "side by side",
+    "random numbers",
+)
+"""Where nothing reads ahead beside: else it hangs on a thread whether a position is one that lacks something."""
+
+
 def opened(pipeline):
     position = Position(seed=3)
     position.open(pipeline)
@@ -87,7 +98,7 @@ def test_who_goes_on_from_a_position_gets_the_batches_that_were_to_come(name):
         again.restore(saved)
         assert again.taken == n
         assert given(again, 13) == straight[n : n + 13], f"after {n} batches"
-    assert lacking or name in ("over the ends of passes", "whole batches"), "the case shows nothing"
+    assert lacking or name not in SHOWN, "the case shows nothing"
 
 
 def test_a_position_that_was_restored_is_saved_as_well_as_another():
