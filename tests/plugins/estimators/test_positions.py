@@ -60,7 +60,7 @@ SHOWN = (
     "side by side",
     "random numbers",
 )
-"""Where nothing reads ahead beside: else it hangs on a thread whether a position is one that lacks something."""
+"""Where nothing reads ahead beside: else it hangs on a thread whether a position lacks something."""
 
 
 def opened(pipeline):
