@@ -40,7 +40,11 @@ def check_role(experiment: Any, schedule: str) -> None:
         ClusterError: it has none; the message says why, and what to run.
     """
     kind = config_value(experiment.config, "task_type")
-    why = _without_meaning(schedule, kind, joins=is_synchronous(experiment) and _trains(experiment.config))
+    if is_served(experiment) and schedule not in ("train", *_SERVING):
+        why: tuple[str, str] | None = ("it does what the chief gives it", "run train, which serves")
+    else:
+        joins = is_synchronous(experiment) and _trains(experiment.config)
+        why = _without_meaning(schedule, kind, joins=joins)
     if why is not None:
         reason, advice = why
         task = f"{kind} {config_value(experiment.config, 'task_id')}"

@@ -1,4 +1,4 @@
-"""The first thing that a process of a cluster runs: it ties its life to the launcher's, and becomes it."""
+"""The first thing that a process of a cluster runs: it ties its life to the launcher's."""
 
 from __future__ import annotations
 

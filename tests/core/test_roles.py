@@ -18,11 +18,12 @@ EVALUATING = ["evaluate", "continuous_eval", "continuous_eval_on_train_data"]
 ALL = [*TRAINING, *EVALUATING, "run_std_server"]
 
 
-def of(kind, cluster=None, *, synchronous=None):
+def of(kind, cluster=None, *, synchronous=None, coordinated=False):
     task = {"task": {"type": kind, "index": 0}} if kind else {}
     given = {**({"cluster": cluster} if cluster else {}), **task}
     config = expcore.RunConfig(task=expcore.cluster.parse_tf_config(json.dumps(given)))
-    estimator = SimpleNamespace(**({} if synchronous is None else {"synchronous": synchronous}))
+    said = {} if synchronous is None else {"synchronous": synchronous}
+    estimator = SimpleNamespace(coordinated=coordinated, **said)
     return SimpleNamespace(config=config, estimator=estimator)
 
 
@@ -55,6 +56,8 @@ def refused(experiment):
         (of("worker", CLUSTER, synchronous=False), []),
         (of("worker", CLUSTER), []),
         (of("evaluator", CLUSTER, synchronous=True), TRAINING),
+        (of("worker", WITH_PS, coordinated=True), [*TRAINING[1:], *EVALUATING]),
+        (of("chief", WITH_PS, coordinated=True), ["run_std_server"]),
     ],
     ids=str,
 )

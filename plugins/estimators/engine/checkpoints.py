@@ -17,7 +17,6 @@ from expcore_plugins.estimators.engine.retention import Retention
 from expcore_plugins.estimators.engine.saved import ABOUT_KEY, FORMAT, POSITION_KEY, STEP_KEY, key_of
 from expcore_plugins.estimators.engine.snapshot import Snapshot, values_of
 from expcore_plugins.estimators.engine.state import LiveState
-from expcore_plugins.estimators.engine.trainable import METRICS
 
 
 class CheckpointWriter:
@@ -47,8 +46,7 @@ class CheckpointWriter:
         Raises:
             InvalidType: a hook's state is not JSON.
         """
-        values, paths = values_of(self._state)
-        values[METRICS] = metrics
+        values, paths = values_of(self._state, metrics)
         about = self._description(paths, position, hook_states)
         return Snapshot(step, values, position.serialized(), about)
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager
 from typing import Any
 
+from expcore_plugins.estimators.engine.replicas import Alone
 from expcore_plugins.estimators.engine.workers import Workers
 
 
-class Devices(Workers):
+class Devices(Alone, Workers):
     """The devices of a process, each with a copy of every variable; nobody else has to be asked.
 
     Args:
@@ -17,7 +18,7 @@ class Devices(Workers):
     """
 
     def __init__(self, strategy: Any) -> None:
-        super().__init__(strategy, chief=True)
+        Workers.__init__(self, strategy, chief=True)
 
     def scope(self) -> AbstractContextManager[Any]:
         """A context in which each variable is made on every device."""
@@ -42,22 +43,6 @@ class Devices(Workers):
         import tensorflow as tf
 
         return tf.constant(True)
-
-    def from_chief(self, values: Sequence[Any]) -> list[Any]:
-        """Returns the values themselves."""
-        return list(values)
-
-    def any_of(self, *wishes: bool) -> tuple[bool, ...]:
-        """Returns the wishes themselves."""
-        return wishes
-
-    def together(self, values: Sequence[Any]) -> list[Any]:
-        """Returns the values themselves, which were summed when they were read."""
-        return list(values)
-
-    def watched(self) -> AbstractContextManager[None]:
-        """A context in which nobody can be lost."""
-        return nullcontext()
 
 
 def container_of(variable: Any) -> Any:

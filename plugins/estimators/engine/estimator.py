@@ -215,7 +215,7 @@ class EngineEstimator(ABC):
             raise InvalidArgument(f"train: steps={steps} and max_steps={max_steps} are both given; give one")
         check_positive(self._subject, "steps", steps)
         check_positive(self._subject, "max_steps", max_steps)
-        if not (self.synchronous or self.coordinated):
+        if not (self.synchronous or (self.coordinated and config_value(self.config, "is_chief"))):
             check_trains_alone(self._subject, self.config)
         taken = self._training_hooks(hooks or ())
         if self._state.lent:

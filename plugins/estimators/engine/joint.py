@@ -8,11 +8,12 @@ from typing import Any
 
 from expcore_plugins.estimators.engine.batches import fingerprint
 from expcore_plugins.estimators.engine.calls import Loop, Made, count_of, floats, named_logs
+from expcore_plugins.estimators.engine.trainable import Shared
 from expcore_plugins.estimators.engine.workers import Workers
 
 
 def joint_loop(
-    step: Any, spec: Any, before: Callable[[], None] | None, counter: Any, workers: Workers, model: Any
+    step: Any, spec: Any, before: Callable[[], None] | None, counter: Any, workers: Workers, model: Shared
 ) -> Loop:
     """Returns the loop that makes as many steps as the process that wants the fewest.
 

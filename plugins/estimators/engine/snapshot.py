@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from expcore_plugins.estimators.engine.trainable import SECTIONS
+from expcore_plugins.estimators.engine.trainable import METRICS, SECTIONS
 
 if TYPE_CHECKING:
     from expcore_plugins.estimators.engine.directory import Identity
@@ -35,11 +35,16 @@ class Snapshot:
     identity: Identity | None = None
 
 
-def values_of(state: LiveState) -> tuple[dict[str, list[Any]], dict[str, list[str]]]:
-    """Returns values and paths of the live variables by section."""
+def values_of(state: LiveState, metrics: list[Any]) -> tuple[dict[str, list[Any]], dict[str, list[str]]]:
+    """Returns values and paths of the live variables by section.
+
+    Args:
+        state: the live variables.
+        metrics: the values of the metrics' variables, over all processes.
+    """
     values, paths = {}, {}
     for section in SECTIONS:
         variables = state.section(section)
-        values[section] = [n.variable.read_value() for n in variables]
+        values[section] = metrics if section == METRICS else [n.variable.read_value() for n in variables]
         paths[section] = [n.path for n in variables]
     return values, paths

@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 from expcore.errors import ExpcoreError, InvalidInput, NotCompiled
 from expcore_plugins.estimators.engine.calls import Loop, Made, count_of, floats, named_logs
@@ -17,7 +17,7 @@ from expcore_plugins.estimators.engine.joint import joint_loop
 from expcore_plugins.estimators.engine.parts import parts
 from expcore_plugins.estimators.engine.replicas import Alone
 from expcore_plugins.estimators.engine.state import LiveState
-from expcore_plugins.estimators.engine.trainable import Trainable
+from expcore_plugins.estimators.engine.trainable import Asynchronous, Shared, Trainable
 from expcore_plugins.estimators.engine.workers import Workers
 
 _LOG = logging.getLogger(__name__)
@@ -99,7 +99,7 @@ class StepBuilder:
         if training:
             self._state.used.extend(_used_by(step))
         if joint:
-            return joint_loop(step, spec, before, counter, self._replicas, self._model)
+            return joint_loop(step, spec, before, counter, self._replicas, cast("Shared", self._model))
         fused = tf.function(_fused(step, spec, before, counter), autograph=False)
         # One trace serves every n and every iterator. Made here, it is not counted as a retracing by
         # TensorFlow, which would warn of the fifth estimator in a process.
@@ -118,7 +118,7 @@ class StepBuilder:
                 begun = step // self._window
                 self._model.reset_metrics()
 
-        model: Any = self._model
+        model = cast("Asynchronous", self._model)
         return coordinator.training_loop(
             function, spec, self._step, before=begin_window, metrics=model.metrics
         )

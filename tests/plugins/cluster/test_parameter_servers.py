@@ -105,6 +105,29 @@ def test_what_workers_would_overwrite_is_refused():
         KerasAsynchronous(compiled("sgd", run_eagerly=True), None)
 
 
+def test_a_worker_does_not_train_by_itself(tmp_path):
+    from expcore import RunConfig
+    from expcore.cluster import parse_tf_config
+    from expcore.errors import ClusterError
+    from expcore_plugins.estimators.keras import KerasEstimator
+
+    cluster = {"chief": ["127.0.0.1:1"], "worker": ["127.0.0.1:2"], "ps": ["127.0.0.1:3"]}
+    task = parse_tf_config({"cluster": cluster, "task": {"type": "worker", "index": 0}})
+    config = RunConfig(model_dir=str(tmp_path / "run"), task=task)
+    with pytest.raises(ClusterError, match="2 training tasks"):
+        KerasEstimator(lambda: compiled("sgd"), config=config).train(lambda: None, steps=1)
+    assert not (tmp_path / "run").exists()
+
+
+def test_steps_of_a_replica_that_run_eagerly_are_refused():
+    from expcore.errors import InvalidArgument
+    from expcore_plugins.estimators.keras.mended import check_supported
+
+    check_supported(compiled("sgd"))
+    with pytest.raises(InvalidArgument, match="run_eagerly=True, which a cluster cannot run"):
+        check_supported(compiled("sgd", run_eagerly=True))
+
+
 def test_a_lost_server_ends_the_chief_and_a_restart_goes_on(harness, tmp_path):
     words = ["-m", "expcore.cli", "run", SERVED, "--output-dir", str(tmp_path / "model")]
     codes, logs = harness.run_until_chief(tmp_path / "logs", words, {"WHAT": "kill the server"})

@@ -52,17 +52,6 @@ PIPELINES = {
 }
 
 
-SHOWN = (
-    "batches that end with their pass",
-    "counted passes",
-    "a pass is one batch",
-    "one after the other",
-    "side by side",
-    "random numbers",
-)
-"""Where nothing reads ahead beside: else it hangs on a thread whether a position lacks something."""
-
-
 def opened(pipeline):
     position = Position(seed=3)
     position.open(pipeline)
@@ -84,6 +73,12 @@ def checkpoint(position):
     )
 
 
+def lacks(pipeline, n):
+    position = opened(pipeline)
+    given(position, n)
+    return position._lacks_shuffles(position.serialized())
+
+
 @pytest.mark.parametrize("name", PIPELINES)
 def test_who_goes_on_from_a_position_gets_the_batches_that_were_to_come(name):
     pipeline = PIPELINES[name]
@@ -98,7 +93,10 @@ def test_who_goes_on_from_a_position_gets_the_batches_that_were_to_come(name):
         again.restore(saved)
         assert again.taken == n
         assert given(again, 13) == straight[n : n + 13], f"after {n} batches"
-    assert lacking or name not in SHOWN, "the case shows nothing"
+    if name not in ("over the ends of passes", "whole batches"):
+        for _ in range(30):  # where a thread reads ahead, it may not have come to the end of a pass yet
+            lacking = lacking or any(lacks(pipeline, n) for n in range(13))
+        assert lacking, "the case shows nothing"
 
 
 def test_a_position_that_was_restored_is_saved_as_well_as_another():
