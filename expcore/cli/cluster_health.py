@@ -8,7 +8,7 @@ import os
 import secrets
 import socket
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -23,6 +23,7 @@ from expcore.types import Clock
 _CLOCKS_SECS = 5.0  # by which two clocks may differ before it is told
 _ANSWER_SECS = 5.0  # for one answer
 _LOOK_SECS = 0.5
+_RECENT_SECS = 60.0  # that a task's file may be older than an evaluator's, if all were started at once
 _MOST = 100_000  # bytes of an answer
 
 
@@ -38,7 +39,8 @@ class ClusterExamination:
     """Asks all other tasks, and answers theirs, for some time.
 
     Every task listens on its own address while it examines, and tells whoever connects what it is, the time,
-    its versions and a token that it also puts into the model directory.
+    its versions and a token. It puts the same into the model directory, where an evaluator reads it: that has
+    nothing but the directory in common with the others, and no port is open between them.
 
     Args:
         task: this process's, with a cluster or as an evaluator.
@@ -67,19 +69,12 @@ class ClusterExamination:
         """Returns what is wrong, in the order of the tasks."""
         problems = [*self._mixed(), *self._directory()]
         own = self._own()
-        listener = None
-        if own is not None:
+        if own is None:
+            failures = self._wait_for(self._read)
+        else:
             listener, problem = _listen(own)
             problems += [problem] if problem else []
-        ending = threading.Event()
-        if listener is not None:
-            threading.Thread(target=self._answer, args=(listener, ending), daemon=True).start()
-        try:
-            failures = self._ask()
-        finally:
-            ending.set()
-            if listener is not None:
-                listener.close()
+            failures = self._ask(listener)
         for peer in self._peers():
             problems += self._about(peer, failures.get(peer.name, ""))
         return problems
@@ -117,7 +112,7 @@ class ClusterExamination:
         try:
             mark.parent.mkdir(parents=True, exist_ok=True)
             beside = mark.with_suffix(".tmp")
-            beside.write_text(self._token)
+            beside.write_bytes(self._told())
             os.replace(beside, mark)
         except OSError as error:
             return [
@@ -156,14 +151,26 @@ class ClusterExamination:
 
     # -- the others ---------------------------------------------------------------------------------
 
-    def _ask(self) -> dict[str, str]:
-        """Asks until all have answered and asked; returns why those who did not answer did not."""
+    def _ask(self, listener: socket.socket | None) -> dict[str, str]:
+        """Asks by the network, and answers meanwhile; returns why those who did not answer did not."""
+        ending = threading.Event()
+        if listener is not None:
+            threading.Thread(target=self._answer, args=(listener, ending), daemon=True).start()
+        try:
+            return self._wait_for(self._ask_one)
+        finally:
+            ending.set()
+            if listener is not None:
+                listener.close()
+
+    def _wait_for(self, look: Callable[[Peer], str]) -> dict[str, str]:
+        """Looks until all have answered and asked; returns why those who did not answer did not."""
         until = self._clock.monotonic() + self._timeout
         failures: dict[str, str] = {}
         while True:
             for peer in self._peers():
                 if peer.name not in self.answers:
-                    failures[peer.name] = self._ask_one(peer)
+                    failures[peer.name] = look(peer)
             waiting = [p for p in self._peers() if p.name not in self.answers or not self._has_asked(p)]
             if not waiting or self._clock.monotonic() >= until:
                 return failures
@@ -186,19 +193,43 @@ class ClusterExamination:
             return f"its name {peer.host!r} cannot be resolved ({error.strerror})"
         except (TimeoutError, OSError) as error:
             return str(getattr(error, "strerror", None) or "no answer in time")
-        try:
-            found = json.loads(answer)
-            found["apart"] = found["time"] - (before + after) / 2
-            self.answers[peer.name] = found
-        except (ValueError, KeyError, TypeError):
+        if not self._keep(peer, answer, (before + after) / 2):
             return "something else than expcore doctor listens there"
         return ""
+
+    def _read(self, peer: Peer) -> str:
+        """Looks into the model directory for what another task has put there in these minutes."""
+        if self._model_dir is None:
+            return "an evaluator and the others have nothing but the directory in common, and none is given"
+        mark, own = self._mark(peer.name), self._mark(self._name)
+        try:
+            apart = mark.stat().st_mtime - own.stat().st_mtime  # by one clock, that of the file server
+            if apart < -max(self._timeout, _RECENT_SECS):
+                return f"what it left in {self._model_dir!r} is {-apart:.0f} seconds old"
+            answer = mark.read_bytes()
+            written = json.loads(own.read_bytes())["time"]
+        except (OSError, ValueError, KeyError):
+            return f"it has left nothing in {self._model_dir!r}"
+        return "" if self._keep(peer, answer, written + apart) else "another program's file is in its place"
+
+    def _keep(self, peer: Peer, answer: bytes, now: float) -> bool:
+        """Keeps an answer, with how far that clock is from this one; False: it is none."""
+        try:
+            found = json.loads(answer)
+            found["apart"] = found["time"] - now
+        except (ValueError, KeyError, TypeError):
+            return False
+        self.answers[peer.name] = found
+        return True
 
     def _about(self, peer: Peer, failure: str) -> list[Problem]:
         subject = f"{peer.name} at {peer.host}:{peer.port}"
         answer = self.answers.get(peer.name)
         if answer is None:
             mend = "run expcore doctor --cluster in every task at once; check names, ports and firewalls"
+            if self._own() is None:
+                mend = "run expcore doctor --cluster in every task at once, with the same --output-dir"
+                return [Problem(subject, f"nothing is known of it: {failure}", mend)]
             return [Problem(subject, f"it cannot be reached: {failure}", mend)]
         return [Problem(subject, what, mend) for what, mend in self._differences(peer, answer)]
 
@@ -223,8 +254,8 @@ class ClusterExamination:
 
     def _seen(self, peer: Peer) -> str | None:
         try:
-            return self._mark(peer.name).read_text()
-        except OSError:
+            return str(json.loads(self._mark(peer.name).read_bytes())["token"])
+        except (OSError, ValueError, KeyError, TypeError):
             return None
 
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import socket
 import threading
+import time
 from contextlib import suppress
 
 import pytest
@@ -59,6 +61,45 @@ def test_a_cluster_in_which_all_is_right(tmp_path):
     cluster = cluster_of("chief", "worker", "ps")
     tasks = [(job, 0, cluster, str(tmp_path), RealClock()) for job in cluster]
     assert examine([*tasks, ("evaluator", 0, cluster, str(tmp_path), RealClock())]) == [[], [], [], []]
+
+
+def test_an_evaluator_may_come_when_the_others_have_long_answered_each_other(tmp_path):
+    cluster = cluster_of("chief", "worker")
+    assert examine([(job, 0, cluster, str(tmp_path), RealClock()) for job in cluster]) == [[], []]
+    assert examine([("evaluator", 0, cluster, str(tmp_path), RealClock())]) == [[]]
+
+
+def test_an_evaluator_sees_in_the_directory_what_differs(tmp_path):
+    cluster = cluster_of("chief", "worker")
+    clocks = {"chief": RealClock(), "worker": Skewed(60)}
+    examine([(job, 0, cluster, str(tmp_path), clocks[job]) for job in cluster])
+    (problems,) = examine([("evaluator", 0, {**cluster, "ps": []}, str(tmp_path), RealClock())])
+    assert [(p.subject.partition(" at ")[0], p.what) for p in problems] == [
+        ("chief 0", "its TF_CONFIG has another cluster"),
+        ("worker 0", "its TF_CONFIG has another cluster"),
+        ("worker 0", "its clock is 60 seconds ahead"),
+    ]
+
+
+@pytest.mark.parametrize("left", [None, "[]", "{", "old"])
+def test_an_evaluator_without_word_of_the_others(tmp_path, left):
+    cluster = cluster_of("chief")
+    if left:
+        mark = tmp_path / "expcore" / "doctor-chief-0.json"
+        mark.parent.mkdir()
+        mark.write_text(left)
+        if left == "old":
+            os.utime(mark, (time.time() - 1000, time.time() - 1000))
+    ((problem,),) = examine([("evaluator", 0, cluster, str(tmp_path), RealClock())], timeout=0.1)
+    assert problem.subject.startswith("chief 0")
+    assert "nothing is known of it" in problem.what
+    assert ("seconds old" in problem.what) == (left == "old")
+    assert "same --output-dir" in problem.mend
+
+
+def test_an_evaluator_without_a_directory():
+    ((problem,),) = examine([("evaluator", 0, cluster_of("chief"), None, RealClock())], timeout=0.1)
+    assert "none is given" in problem.what
 
 
 def test_a_task_that_is_not_there():

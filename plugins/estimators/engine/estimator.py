@@ -125,7 +125,7 @@ class EngineEstimator(ABC):
         if self.synchronous:
             return joined(self._subject, self.config, self._clock)
         if self.coordinated and config_value(self.config, "is_chief"):
-            return coordinated(self._subject, self.config, self._clock)
+            return coordinated(self.config, self._clock)
         return mirrored(config_value(self.config, "train_distribute")) or Alone()
 
     @cached_property

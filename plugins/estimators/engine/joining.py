@@ -68,6 +68,7 @@ def joined(subject: str, config: Any, clock: Clock) -> Workers:
     kind = "chief" if kind == "master" else kind
     key = f"{kind} {index} of {jobs}"
     if key not in _JOINED:
+        _check_unused(subject)  # before the others are kept waiting, or are left alone
         _LOG.info("%s %d waits for the other training tasks: %s", kind, index, jobs)
         leader = (jobs.get("chief") or jobs["worker"])[0]
         meet(
@@ -83,16 +84,14 @@ def joined(subject: str, config: Any, clock: Clock) -> Workers:
     return Workers(_JOINED[key], chief=bool(config_value(config, "is_chief")))
 
 
-def coordinated(subject: str, config: Any, clock: Clock) -> Coordinator:
+def coordinated(config: Any, clock: Clock) -> Coordinator:
     """Connects to parameter servers and workers, once they are there, and returns what gives them work.
 
     Args:
-        subject: what connects, for messages.
         config: has the cluster, this process's task, and ``start_timeout_secs``.
         clock: measures the waiting.
 
     Raises:
-        ClusterError: TensorFlow was used before.
         ServerUnavailable: this may not be, or a task did not come in time.
     """
     cluster = config_value(config, "cluster_spec")
@@ -104,19 +103,19 @@ def coordinated(subject: str, config: Any, clock: Clock) -> Coordinator:
         _LOG.info("the chief waits for parameter servers and workers: %s", jobs)
         meet(None, _others(jobs, address), config_value(config, "start_timeout_secs"), clock)
         with ended_after(_JOIN_SECS):
-            _JOINED[key] = _ps_strategy(subject, jobs, address)
+            _JOINED[key] = _ps_strategy(jobs, address)
         warn_of("chief 0", address)
     strategy, coordinator = _JOINED[key]
     return Coordinator(strategy, coordinator, len(jobs["worker"]))
 
 
-def _ps_strategy(subject: str, jobs: dict[str, list[str]], address: str) -> Any:
+def _ps_strategy(jobs: dict[str, list[str]], address: str) -> Any:
     import tensorflow as tf
 
     resolver = tf.distribute.cluster_resolver.SimpleClusterResolver(
         tf.train.ClusterSpec(jobs), task_type="chief", task_id=0, rpc_layer="grpc"
     )
-    with _explained(subject, address):
+    with _explained(address):
         strategy = tf.distribute.ParameterServerStrategy(resolver)
         return strategy, tf.distribute.coordinator.ClusterCoordinator(strategy)
 
@@ -149,7 +148,7 @@ def _strategy(subject: str, jobs: dict[str, list[str]], kind: str, index: int) -
     resolver = tf.distribute.cluster_resolver.SimpleClusterResolver(
         tf.train.ClusterSpec(jobs), task_type=kind, task_id=index, rpc_layer="grpc"
     )
-    with _explained(subject, jobs[kind][index]):
+    with _explained(jobs[kind][index]):
         strategy = tf.distribute.MultiWorkerMirroredStrategy(cluster_resolver=resolver)
     devices = len(strategy.extended.worker_devices)
     if devices > 1:
@@ -160,19 +159,29 @@ def _strategy(subject: str, jobs: dict[str, list[str]], kind: str, index: int) -
     return strategy
 
 
+def _check_unused(subject: str) -> None:
+    """Refuses where TensorFlow has begun to work, and would therefore refuse to join."""
+    import tensorflow as tf
+
+    threads = tf.config.threading.get_inter_op_parallelism_threads()
+    try:  # it can be changed until then, and there is no other way to ask
+        tf.config.threading.set_inter_op_parallelism_threads(threads + 1)
+    except RuntimeError as error:
+        raise ClusterError(
+            f"{subject}: TensorFlow was used in this process before it joined its cluster; use it in the "
+            "model function and the input functions only"
+        ) from error
+    tf.config.threading.set_inter_op_parallelism_threads(threads)
+
+
 @contextmanager
-def _explained(subject: str, address: str) -> Iterator[None]:
+def _explained(address: str) -> Iterator[None]:
     """Says in one line why TensorFlow does not join its cluster."""
     import tensorflow as tf
 
     try:
         yield
     except (RuntimeError, ValueError, tf.errors.OpError) as error:
-        if "program startup" in str(error) or "after the runtime" in str(error):
-            raise ClusterError(
-                f"{subject}: TensorFlow was used in this process before it joined its cluster; use it in the "
-                "model function and the input functions only"
-            ) from error
         raise ServerUnavailable(
             f"server {address!r}: it cannot be started, or the others cannot be reached "
             f"({one_line(error)[:300]}); free the port, or give another in the cluster"
