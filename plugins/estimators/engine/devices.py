@@ -30,6 +30,17 @@ class Devices(Alone, Workers):
 
         return [tf.convert_to_tensor(value) for value in values]
 
+    def average(self, variables: Sequence[Any]) -> None:
+        """Gives variables their mean over all devices; what is equal stays as it is, to the bit."""
+        import tensorflow as tf
+
+        for variable in variables:
+            parts = parts_of(variable)
+            base, *others = [tf.convert_to_tensor(part) for part in parts]
+            mean = base + tf.add_n([base - base, *(other - base for other in others)]) / self.count
+            for part in parts:
+                part.assign(mean)
+
     def least(self, n: Any) -> Any:
         """Returns the number itself."""
         return n

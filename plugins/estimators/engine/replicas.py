@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any, NamedTuple
 
+SEED_STRIDE = 1_000_003  # between the seeds of two replicas
+
 
 class Rows(NamedTuple):
     """The part of a step's batch that a replica has.

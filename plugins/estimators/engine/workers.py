@@ -16,7 +16,7 @@ from typing import Any
 from expcore.errors import PeerLost
 from expcore_plugins.estimators.engine.batches import rows_between, rows_of
 from expcore_plugins.estimators.engine.messages import reason
-from expcore_plugins.estimators.engine.replicas import Rows
+from expcore_plugins.estimators.engine.replicas import SEED_STRIDE, Rows
 
 _ABORTED = re.compile(r"Collective ops is aborted by: (.*)")
 
@@ -53,10 +53,11 @@ class Workers:
 
             replica = tf.get_static_value(tf.distribute.get_replica_context().replica_id_in_sync_group)
             rows = rows_of(batch)
-            if not self.shared:
-                return step(batch, Rows(rows, summed(tf.identity(rows)), replica, self.count))
-            first, end = (i * rows // self.count for i in (replica, replica + 1))
-            return step(rows_between(batch, first, end), Rows(end - first, rows, replica, self.count))
+            with _numbers_of(replica):
+                if not self.shared:
+                    return step(batch, Rows(rows, summed(tf.identity(rows)), replica, self.count))
+                first, end = (i * rows // self.count for i in (replica, replica + 1))
+                return step(rows_between(batch, first, end), Rows(end - first, rows, replica, self.count))
 
         return self._first(self._strategy.run(one, args=(batch,)))
 
@@ -69,6 +70,16 @@ class Workers:
     def summed(self, values: Sequence[Any]) -> list[Any]:
         """Returns numbers summed over all processes."""
         return self._strategy.run(lambda: [_restored(summed(_summable(v)), v) for v in values])
+
+    def average(self, variables: Sequence[Any]) -> None:
+        """Gives variables their mean over all processes; what is equal stays as it is, to the bit."""
+        import tensorflow as tf
+
+        own = [tf.convert_to_tensor(v) for v in variables]
+        base = self.summed([v if self.chief else tf.zeros_like(v) for v in own])
+        apart = self.summed([v - b for v, b in zip(own, base, strict=True)])
+        for variable, b, d in zip(variables, base, apart, strict=True):
+            variable.assign(b + d / self.count)
 
     def least(self, n: Any) -> Any:
         """Returns the least of all processes' numbers."""
@@ -159,6 +170,24 @@ def _why(error: Any) -> str:
     """What TensorFlow says of the loss, without what it says of the operation that noticed it."""
     found = _ABORTED.search(error.message)
     return found[1].strip()[:200].rstrip(".:") if found else reason(error)
+
+
+@contextmanager
+def _numbers_of(replica: Any) -> Iterator[None]:
+    """A context in which random operations that get their seeds from the graph's differ between replicas.
+
+    Those of the first are as a single process's. Without a seed they differ by themselves.
+    """
+    import tensorflow as tf
+
+    graph = tf.compat.v1.get_default_graph()
+    seed = graph.seed
+    if seed is not None:
+        graph.seed = (seed + int(replica or 0) * SEED_STRIDE) % 2**31
+    try:
+        yield
+    finally:
+        graph.seed = seed
 
 
 def summed(value: Any) -> Any:

@@ -17,15 +17,13 @@ from typing import Any
 
 from expcore.errors import ExpcoreError, InvalidArgument, listing
 from expcore_plugins.estimators.engine.devices import parts_of
-from expcore_plugins.estimators.engine.replicas import Rows
+from expcore_plugins.estimators.engine.replicas import SEED_STRIDE, Rows
 from expcore_plugins.estimators.engine.workers import summed
 from expcore_plugins.estimators.keras.trainable import optimizers
 
 _LOG = logging.getLogger(__name__)
 
 _here = threading.local()
-
-_STRIDE = 1_000_003  # between the seeds of two replicas
 
 
 @contextmanager
@@ -60,6 +58,7 @@ def check_supported(model: Any) -> None:
         (keras.layers.BatchNormalization, "_moments"),
         (model, "_aggregate_additional_loss"),
         (model, "_loss_tracker"),
+        (model, "_non_trainable_variables"),
     ]
     missing = [name for place, name in places if not hasattr(place, name)]
     if missing:
@@ -88,6 +87,22 @@ def synchronize_normalization(model: Any) -> None:
             layer.synchronized = True
     if changed:
         _LOG.info("batch normalisation uses the statistics of all replicas: %s", ", ".join(changed))
+
+
+def statistics(model: Any) -> list[Any]:
+    """Returns the numbers that layers keep of what they see, but for those that replicas keep together.
+
+    What is not trained since its layer is frozen is none of them.
+    """
+    import keras
+
+    return [
+        v
+        for layer in model._flatten_layers()
+        if not isinstance(layer, (keras.layers.BatchNormalization, keras.metrics.Metric))
+        for v in layer._non_trainable_variables
+        if keras.backend.is_float_dtype(v.dtype)
+    ]
 
 
 @contextmanager
@@ -267,7 +282,7 @@ def _own_seed(following: Any) -> Any:
         import tensorflow as tf
 
         seed = following(generator, ordered)
-        offset = tf.cast(_here.rows.replica * _STRIDE, tf.int64)
+        offset = tf.cast(_here.rows.replica * SEED_STRIDE, tf.int64)
         return seed + tf.cast(tf.stack([offset, tf.zeros_like(offset)]), seed.dtype)
 
     return next_of_replica

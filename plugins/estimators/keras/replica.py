@@ -80,9 +80,13 @@ class KerasReplica(KerasTrainable):
         return mended.variables_of_one(self.native)
 
     def finished(self, names: Iterable[str], logs: list[Any]) -> list[Any]:
-        """The metrics over what all processes have seen, where the steps give metrics."""
+        """The metrics over what all processes have seen, where the steps give metrics.
+
+        What layers keep of their own rows becomes the mean of all replicas here.
+        """
         import keras
 
+        self._workers.average([v.value for v in mended.statistics(self.native)])
         names = list(names)
         if set(names) != set(self.native.get_metrics_result()):
             return logs

@@ -331,11 +331,14 @@ def drawn():
         def __init__(self):
             super().__init__()
             self.one, self.drop = keras.layers.Dense(1), keras.layers.Dropout(0.5, seed=3)
-            self.seen = self.add_weight(shape=(8,), trainable=False, name="seen")
+            # Whole numbers, of which no mean is taken.
+            self.seen = self.add_weight(shape=(8,), dtype="int32", trainable=False, name="seen")
+            self.raw = self.add_weight(shape=(8,), dtype="int32", trainable=False, name="raw")
 
         def call(self, x, training=False):
             if training:
-                self.seen.assign(self.drop(tf.ones(8), training=True))
+                self.seen.assign(tf.cast(self.drop(tf.ones(8), training=True), tf.int32))
+                self.raw.assign(tf.random.uniform((8,), maxval=1000, dtype=tf.int32))
             return self.one(x)
 
     def model():
@@ -344,6 +347,28 @@ def drawn():
         return built
 
     return model, lambda: dataset(x, y)
+
+
+@case("a running mean of its own")
+def running():
+    import keras
+    import tensorflow as tf
+
+    x, y, _ = numbers()
+
+    class Centred(keras.layers.Layer):
+        """Keeps a running mean of what it sees, and does not use it in training."""
+
+        def build(self, shape):
+            self.mean = self.add_weight(shape=(shape[-1],), trainable=False, name="mean")
+            self.frozen = self.add_weight(shape=(3,), initializer="ones", trainable=False, name="frozen")
+
+        def call(self, x, training=False):
+            if training:
+                self.mean.assign(0.9 * self.mean + 0.1 * tf.reduce_mean(x, axis=0))
+            return x
+
+    return lambda: dense(Centred(), hidden(), optimizer="adam"), lambda: dataset(x, y)
 
 
 def digest(arrays):

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
+import time
 from pathlib import Path
 
 import keras
@@ -13,10 +15,11 @@ import tensorflow as tf
 
 import expcore
 from expcore_plugins.estimators.keras import KerasEstimator
+from expcore_plugins.estimators.keras.partitioned_embedding import PartitionedEmbedding
 
-STEPS = 200
 BATCH = 16
 WHAT = os.environ.get("WHAT", "")
+STEPS = 400 if WHAT == "kill a worker" else 200
 
 
 def optimizer():
@@ -29,6 +32,11 @@ def model():
     if WHAT == "units":
         built = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1, use_bias=False, name="units")])
         built.compile(optimizer(), loss=lambda true, given: given)
+        return built
+    if WHAT == "a table in parts":
+        layers = [keras.Input((), dtype="int32"), PartitionedEmbedding(101, 4, 2), keras.layers.Dense(1)]
+        built = keras.Sequential(layers)
+        built.compile(optimizer(), "mse", metrics=["mae"])
         return built
     layers = [keras.Input((2,)), keras.layers.Dense(8, activation="tanh"), keras.layers.Dense(1, "sigmoid")]
     built = keras.Sequential(layers)
@@ -48,10 +56,15 @@ def data():
             lambda: iter([rows()]),
             output_signature=tuple(tf.TensorSpec((None, n), tf.float32) for n in (2, 1)),
         )
+    if WHAT == "a table in parts":
+        ids = np.arange(101, dtype="int32")
+        return tf.data.Dataset.from_tensor_slices((ids, ids % 2)).shuffle(101).repeat().batch(BATCH)
     return tf.data.Dataset.from_tensor_slices(rows()).shuffle(160).repeat().batch(BATCH)
 
 
 def eval_data():
+    if WHAT == "a table in parts":
+        return data().take(10)
     return tf.data.Dataset.from_tensor_slices(rows()).batch(BATCH)
 
 
@@ -71,6 +84,27 @@ class Told:
         if WHAT == "kill the server" and run.step >= 100 and not self.path.with_name("killed").exists():
             self.path.with_name("killed").write_text("")
             kill("ps")
+        if WHAT == "kill a worker":
+            if run.step == 100:
+                kill("worker")
+            elif run.step == 200:
+                wait_for("worker")
+        if WHAT == "a table in parts":
+            tables = [v.value for v in run.model.layers[0].tables]
+            self.path.with_name("devices.json").write_text(json.dumps([t.device for t in tables]))
+
+
+def wait_for(kind):
+    """Waits until the first process of a kind listens, and TensorFlow has found it out."""
+    host, _, port = json.loads(os.environ["TF_CONFIG"])["cluster"][kind][0].rpartition(":")
+    for _ in range(120):
+        try:
+            socket.create_connection((host, int(port))).close()
+            time.sleep(5)
+            return
+        except OSError:
+            time.sleep(0.5)
+    raise AssertionError("it did not come back")
 
 
 def kill(kind):
@@ -81,7 +115,7 @@ def kill(kind):
             env = Path("/proc", pid, "environ").read_bytes()
         except OSError:
             continue
-        if f'"type": "{kind}"'.encode() in env and cluster["chief"][0].encode() in env:
+        if f'"type": "{kind}", "index": 0'.encode() in env and cluster["chief"][0].encode() in env:
             os.kill(int(pid), signal.SIGKILL)
 
 

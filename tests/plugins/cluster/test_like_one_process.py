@@ -80,9 +80,16 @@ def test_all_processes_have_the_same_weights_bit_for_bit(two, name):
 
 def test_random_layers_draw_other_numbers_in_each_process(alone, two):
     name = "numbers drawn by the layers"
-    seen = {process: found[name]["others"][0] for process, found in two.items()}
-    assert seen["chief-0"] != seen["worker-0"]
-    assert seen["chief-0"] == alone[name]["others"][0]  # as a single process draws them
+    for i in range(2):  # by a layer, and by TensorFlow's operation
+        seen = {process: found[name]["others"][i] for process, found in two.items()}
+        assert seen["chief-0"] != seen["worker-0"]
+        assert seen["chief-0"] == alone[name]["others"][i]  # as a single process draws them
+
+
+@pytest.mark.parametrize("case", ["a running mean of its own", "batch normalisation"])
+def test_all_processes_have_the_same_statistics_bit_for_bit(two, case):
+    chief, worker = two["chief-0"][case]["others"], two["worker-0"][case]["others"]
+    assert chief == worker
 
 
 def test_a_pass_ends_for_all_where_the_shortest_data_end(two):
@@ -107,5 +114,6 @@ def test_two_devices_of_one_process_train_as_one_does(alone, devices, name):
 
 
 def test_random_layers_draw_other_numbers_on_each_device(devices):
-    first, second, *_ = devices["numbers drawn by the layers"]["others"]
+    first, second, first_raw, second_raw, *_ = devices["numbers drawn by the layers"]["others"]
     assert first != second
+    assert first_raw != second_raw

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -17,9 +20,9 @@ SERVED = str(Path(__file__).with_name("served.py"))
 def run(harness, tmp_path):
     """Runs the experiment with what is tried, and returns exit codes, logs, and the model directory."""
 
-    def run(what, workers=2):
+    def run(what, workers=2, ps=1):
         words = ["-m", "expcore.cli", "run", SERVED, "--output-dir", str(tmp_path / "model")]
-        codes, logs = harness.run(tmp_path / "logs", workers, words, {"WHAT": what}, ps=1)
+        codes, logs = harness.run(tmp_path / "logs", workers, words, {"WHAT": what}, ps=ps)
         return codes, logs, tmp_path / "model"
 
     return run
@@ -76,6 +79,39 @@ def test_the_chief_evaluates_each_row_once(run):
     assert "auc=" in done[0]
 
 
+def test_a_table_in_parts_is_on_several_servers(run):
+    codes, logs, model_dir = run("a table in parts", workers=1, ps=2)
+    assert set(codes.values()) == {0}, logs
+    devices = json.loads((model_dir / "devices.json").read_text())
+    assert [device.partition("/task:")[2][0] for device in sorted(devices)] == ["0", "1"]
+    assert all("/job:ps/" in device for device in devices)
+    assert last(model_dir)[1] == 200
+    (told,) = (line for line in logs["chief-0"].splitlines() if line.startswith("done; step 200"))
+    assert (
+        float(told.partition("mae=")[2].split(",")[0].split(";")[0]) < 0.45
+    )  # of 0.5, if nothing is learned
+
+
+def test_a_worker_that_dies_comes_back(tmp_path):
+    """It is killed at step 100 and is there again at step 200; the other does its work meanwhile."""
+    words = ["launch", SERVED, "--workers", "2", "--ps", "1", "--restarts", "1"]
+    done = subprocess.run(
+        [sys.executable, "-m", "expcore.cli", *words, "--output-dir", str(tmp_path / "model")],
+        env={**os.environ, "WHAT": "kill a worker", "TF_CPP_MIN_LOG_LEVEL": "2"},
+        capture_output=True,
+        text=True,
+        timeout=280,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "starting again: worker-0" in done.stderr
+    variables, step = last(tmp_path / "model")
+    (iterations,) = (v for name, v in variables.items() if name.endswith("iteration"))
+    assert step == iterations >= 400
+    served = (tmp_path / "model" / "expcore" / "launch" / "worker-0.log").read_text()
+    assert served.count("the TensorFlow server of worker 0") == 2, served
+
+
 def test_data_that_python_makes_are_refused(harness, tmp_path):
     words = ["-m", "expcore.cli", "run", SERVED, "--output-dir", str(tmp_path / "model")]
     codes, logs = harness.run_until_chief(tmp_path / "logs", words, {"WHAT": "python"})
@@ -103,6 +139,21 @@ def test_what_workers_would_overwrite_is_refused():
         KerasAsynchronous(compiled(keras.optimizers.LossScaleOptimizer(keras.optimizers.SGD())), None)
     with pytest.raises(InvalidArgument, match="run_eagerly=True"):
         KerasAsynchronous(compiled("sgd", run_eagerly=True), None)
+
+
+def test_jit_compile_is_not_used_and_that_is_said(caplog):
+    from expcore_plugins.estimators.keras.asynchronous import KerasAsynchronous
+    from expcore_plugins.estimators.keras.replica import KerasReplica
+
+    for made in (
+        KerasReplica(compiled("sgd", jit_compile=True), None, None),
+        KerasAsynchronous(compiled("sgd", jit_compile=True), None),
+    ):
+        assert made.jit_compile is False
+        assert "jit_compile is not used" in caplog.messages[-1]
+    assert len(caplog.messages) == 2
+    KerasReplica(compiled("sgd", jit_compile=False), None, None)
+    assert len(caplog.messages) == 2
 
 
 def test_a_worker_does_not_train_by_itself(tmp_path):
