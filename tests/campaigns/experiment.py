@@ -13,7 +13,7 @@ import expcore
 from expcore_plugins.estimators.keras import KerasEstimator
 from expcore_plugins.exporters.keras_archive import KerasArchive
 
-STEPS = int(os.environ.get("CAMPAIGN_STEPS", "400"))
+STEPS = int(os.environ["CAMPAIGN_STEPS"])
 
 
 class Slow:

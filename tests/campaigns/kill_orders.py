@@ -8,7 +8,6 @@ the run completes (started again by hand where the launcher was killed), and tha
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import random
 import shutil
@@ -21,16 +20,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from expcore.events import LogReader
-from expcore.history import History
-
-HERE = Path(__file__).parent
-SHAPES = {
-    "chief, 2 workers, evaluator": ["--workers", "2", "--evaluator"],
-    "chief, 2 workers, ps, evaluator": ["--workers", "2", "--ps", "1", "--evaluator"],
-}
-LEFT_SECS = 30
-RUN_SECS = 420
+from clusters import LEFT_SECS, SHAPES, complete, launch, nobody_left, processes
 
 
 @dataclass
@@ -42,43 +32,6 @@ class Order:
     kills: list[str] = field(default_factory=list)
     secs: float = 0.0
     fault: str = ""
-
-
-def processes(place: Path) -> dict[str, int]:
-    """The processes that work on a model directory, by task; the launcher is "launcher"."""
-    found = {}
-    for pid in filter(str.isdigit, os.listdir("/proc")):
-        try:
-            words = Path("/proc", pid, "cmdline").read_bytes().decode().split("\0")
-            environment = Path("/proc", pid, "environ").read_bytes().decode(errors="replace").split("\0")
-            state = Path("/proc", pid, "stat").read_text().rpartition(")")[2].split()[0]
-        except (OSError, UnicodeDecodeError):
-            continue  # gone, or not ours
-        if str(place) not in words or state == "Z":
-            continue
-        name = "launcher"
-        if "launch" not in words:
-            config = next((e for e in environment if e.startswith("TF_CONFIG=")), "TF_CONFIG={}")
-            task = json.loads(config.removeprefix("TF_CONFIG=")).get("task", {})
-            name = f"{task.get('type')} {task.get('index')}"
-        found[name] = int(pid)
-    return found
-
-
-def launch(shape: str, place: Path, log: Path) -> subprocess.Popen[bytes]:
-    """Starts the cluster."""
-    command = [sys.executable, "-m", "expcore.cli", "launch", str(HERE / "experiment.py"), "-q"]
-    command += [*SHAPES[shape], "--restarts", "20", "--output-dir", str(place)]
-    with log.open("ab") as file:
-        return subprocess.Popen(command, stdout=file, stderr=file)
-
-
-def nobody_left(place: Path, secs: float) -> bool:
-    """Whether all processes of a cluster have ended within some time."""
-    until = time.monotonic() + secs
-    while processes(place) and time.monotonic() < until:
-        time.sleep(0.5)
-    return not processes(place)
 
 
 def carry_out(number: int, seed: int) -> Order:
@@ -104,7 +57,7 @@ def carry_out(number: int, seed: int) -> Order:
                 if not nobody_left(place, LEFT_SECS):
                     raise AssertionError(f"left after the launcher: {sorted(processes(place))}")
                 running = launch(order.shape, place, log)
-        _complete(running, place)
+        complete(running, place)
     except (AssertionError, subprocess.TimeoutExpired) as fault:
         order.fault = f"{fault}; log {log}"
         for pid in processes(place).values():
@@ -123,25 +76,6 @@ def _wait(running: subprocess.Popen[bytes], secs: float) -> bool:
     except subprocess.TimeoutExpired:
         return False
     return True
-
-
-def _complete(running: subprocess.Popen[bytes], place: Path) -> None:
-    """Demands that the run ends well, as a whole, and leaves nobody."""
-    code = running.wait(RUN_SECS)
-    if code != 0:
-        raise AssertionError(f"exit code {code}")
-    if not nobody_left(place, LEFT_SECS):
-        raise AssertionError(f"left: {sorted(processes(place))}")
-    history = History(LogReader(str(place)).read(), str(place))
-    from experiment import STEPS
-
-    steps = [save.step for save in history.saves]
-    if not steps or max(s for s in steps if s is not None) < STEPS:
-        raise AssertionError(f"the last save is of {steps[-1:]}")
-    if not any(e.step >= STEPS for e in history.evaluations):
-        raise AssertionError("the last checkpoint was not evaluated")
-    if not any(e.path and os.path.isdir(e.path) for e in history.exports):
-        raise AssertionError("nothing was exported")
 
 
 def page(orders: list[Order], command: str) -> str:
@@ -182,7 +116,6 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--output", type=Path)
     given = parser.parse_args()
-    sys.path.insert(0, str(HERE))
     os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
     orders = []
     for number in range(given.first, given.first + given.orders):

@@ -7,7 +7,7 @@ import json
 import logging
 
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from expcore.cluster import ClusterTask, parse_tf_config
@@ -253,6 +253,8 @@ def test_known_keys_give_no_warning(caplog):
     assert caplog.records == []
 
 
+MANY = settings(max_examples=2500)  # of four tests: 10,000 in all
+
 _ANY = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20) | st.just("w0:1"),
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner, max_size=4),
@@ -309,17 +311,20 @@ def raises_nothing_else(source):
         assert len(message) < 1000
 
 
+@MANY
 @given(_ANY)
 def test_any_json_gives_a_task_or_a_cluster_error_of_one_line(value):
     raises_nothing_else(json.dumps(value))
 
 
+@MANY
 @given(mutated())
 def test_a_valid_config_with_changes_gives_a_task_or_a_cluster_error_of_one_line(config):
     raises_nothing_else(config)
     raises_nothing_else(json.dumps(config))
 
 
+@MANY
 @given(st.text())
 @example("\udcff{}")
 @example('{"cluster": {"\u2028": 1}}')
@@ -327,6 +332,7 @@ def test_any_text_gives_a_task_or_a_cluster_error_of_one_line(text):
     raises_nothing_else(text)
 
 
+@MANY
 @given(_VALID, st.data())
 def test_a_text_cut_or_changed_anywhere_gives_a_task_or_a_cluster_error(config, data):
     text = json.dumps(config)
