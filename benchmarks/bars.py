@@ -47,8 +47,22 @@ def bars(found: list[Measurement]) -> Iterator[Bar]:
             f"{microseconds:.0f} µs",
             microseconds < 100,
         )
+    yield from _together(by_job.get("together", []))
     for measurement in by_job.get("cycles", []):
         yield from _cycles(measurement)
+
+
+def _together(measurements: list[Measurement]) -> Iterator[Bar]:
+    for own in ("", ", data of its own"):
+        text = f"two processes{own}, to a loop under the same strategy"
+        ratios = {m.case.label: m.ratio(OURS + own, f"strategy loop{own}") for m in measurements}
+        found = {label: ratio for label, ratio in ratios.items() if ratio}
+        if not found:
+            yield _missing(text, "<= 1.03")
+            continue
+        worst = max(found, key=lambda label: found[label].median)
+        met = round(found[worst].median, 2) <= 1.03
+        yield Bar(text, "<= 1.03", f"worst {cell(found[worst])} ({worst})", met)
 
 
 def _steady(measurements: list[Measurement]) -> Bar:

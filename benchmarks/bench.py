@@ -13,6 +13,8 @@ from benchmarks.measurement import Measurement
 from benchmarks.remote import Remote
 from benchmarks.size import Size
 
+CLUSTER = "cluster"
+
 
 class Bench:
     """A run.
@@ -52,7 +54,9 @@ class Bench:
                 self.environments[environment.name] = environment
 
     def remote(self, environment: str) -> Remote:
-        """Starts a worker."""
+        """Starts a worker; in "cluster" two processes that are one."""
+        if environment == CLUSTER:
+            return Remote(self.environments["main"], self.log, "together")
         return Remote(self.environments[environment], self.log)
 
     def place(self) -> str:

@@ -6,7 +6,7 @@ import json
 import time
 
 from benchmarks import remote
-from benchmarks.bench import Bench, Job
+from benchmarks.bench import CLUSTER, Bench, Job
 from benchmarks.case import Case
 from benchmarks.measurement import Measurement
 from benchmarks.turns import fixed, steps_by_pace, take_turns
@@ -46,6 +46,12 @@ def interleaved(bench: Bench, case: Case) -> Measurement:
 def hooks(bench: Bench, case: Case) -> Measurement:
     """Training with ten hooks or callbacks and without."""
     return take_turns(bench, case, "step", steps_by_pace("fit, 10, no callback", bench.size.secs))
+
+
+def together(bench: Bench, case: Case) -> Measurement:
+    """Trains on and on in two processes, which make each step together, and in one."""
+    units = steps_by_pace("strategy loop, data of its own", 3 * bench.size.secs)
+    return take_turns(bench, case, "step", units, ("main", CLUSTER))
 
 
 def logging(bench: Bench, case: Case) -> Measurement:
@@ -141,6 +147,7 @@ JOBS: dict[str, Job] = {
     "follow": follow,
     "hooks": hooks,
     "logging": logging,
+    "together": together,
     "cycles": cycles,
     "overhead": overhead,
 }
@@ -155,6 +162,9 @@ def cases(jobs: list[str], models: list[str], batches: list[int]) -> list[Case]:
     every += [Case("spent"), Case("spent", jit=True), Case("start"), Case("follow")]
     every += [Case(job, model) for job in ("export", "restore") for model in ("mlp", "wide")]
     every += [Case("hooks"), Case("logging"), Case("cycles", "tiny"), Case("overhead", "tiny")]
+    every += [
+        Case("together", model, batch) for model, batch in (("mlp", 32), ("conv", 512), ("transformer", 512))
+    ]
     several = {job for job in JOBS if len({c.model for c in every if c.job == job}) > 1}
     chosen = [c for c in every if c.job in jobs and (c.job not in several or c.model in models)]
     return sorted(

@@ -22,6 +22,7 @@ _REFERENCES = {
     "follow": "checkpoints_iterator",
     "hooks": "expcore, no hook",
     "logging": "expcore, silent",
+    "together": "strategy loop, data of its own",
 }
 """The peer that the ratios of a job are to."""
 

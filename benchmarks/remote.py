@@ -30,12 +30,13 @@ class Remote:
     Args:
         environment: where it runs.
         log: the file that takes what it prints.
+        module: of this package, which answers; "together" for a cluster.
     """
 
-    def __init__(self, environment: Environment, log: Path) -> None:
+    def __init__(self, environment: Environment, log: Path, module: str = "worker") -> None:
         with log.open("ab") as stream:
             self._process = subprocess.Popen(
-                [environment.python, "-m", "benchmarks.worker", environment.name],
+                [environment.python, "-m", f"benchmarks.{module}", environment.name],
                 env=environ(),
                 cwd=log.parent,
                 stdin=subprocess.PIPE,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import ExitStack, closing
 from functools import partial
 
@@ -27,6 +27,7 @@ def take_turns(
     case: Case,
     unit: str,
     units: Callable[[dict[str, Round]], Units],
+    environments: Iterable[str] | None = None,
 ) -> Measurement:
     """Measures a case with every peer that has a session for it.
 
@@ -35,11 +36,12 @@ def take_turns(
         case: what is measured.
         unit: what a sample is the time of.
         units: gives the units of a round, from the peers that are ready.
+        environments: where its peers are; None: in all that could be made.
     """
     found = Measurement(case, unit, left_out=dict(bench.unavailable))
     with ExitStack() as stack:
         ready: dict[str, Round] = {}
-        for environment in bench.environments:
+        for environment in environments or bench.environments:
             remote = stack.enter_context(closing(bench.remote(environment)))
             _start(bench, remote, found, ready)
         of_peer = units(ready)

@@ -17,7 +17,7 @@ from benchmarks import data
 from benchmarks.case import Case
 from benchmarks.peers.session import Place, Session, Sessions
 
-MODULES = {"main": ("loops", "fit", "orbits", "own"), "estimator": ("estimator",)}
+MODULES = {"main": ("loops", "fit", "orbits", "own"), "estimator": ("estimator",), "cluster": ("replicas",)}
 """The modules of peers by environment."""
 
 
@@ -62,7 +62,7 @@ class Worker:
         data.write(Case(**case), folder)
 
     def _start(self, case: dict[str, Any], peer: str, folder: str, own: str) -> None:
-        os.makedirs(own)
+        os.makedirs(own, exist_ok=True)  # two processes of a cluster have one
         given = Case(**case)
         session = self._sessions[given.job, peer](given, Place(folder, own))
         session.first()

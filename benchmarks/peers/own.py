@@ -328,6 +328,7 @@ class Export:
 
 def _sessions() -> Iterable[tuple[tuple[str, str], Any]]:
     yield ("steady", "expcore"), Steady
+    yield ("together", "expcore, one process"), Steady
     yield ("start", "expcore, Experiment"), FirstStep
     yield ("interleaved", "expcore"), Interleaved
     yield ("interleaved", "expcore, indexed input"), partial(Interleaved, source=data.indexed)

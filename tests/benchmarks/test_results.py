@@ -97,8 +97,17 @@ def test_the_page_says_what_was_measured_and_what_was_not():
     assert "| expcore | 0.85 (0.80 to 0.90) |" in text
     assert "quick run" in text
     assert "| orbit | no wheel |" in text
-    assert text.count("Not measured in this run.") == 9
+    assert text.count("Not measured in this run.") == 10
     assert "<!--" not in text
+
+
+@pytest.mark.parametrize(("ours", "met"), [(1.03, True), (1.04, False)])
+def test_two_processes_are_held_against_a_loop_under_the_same_strategy(ours, met):
+    samples = {"expcore": [ours], "strategy loop": [1.0], "expcore, data of its own": [2.0]}
+    assert bar([measured("together", samples)], "two processes, to a loop").met is met
+    own = {"strategy loop, data of its own": [2.0]}
+    assert bar([measured("together", {**samples, **own})], "two processes, data of its own").met is True
+    assert bar([measured("together", samples)], "two processes, data of its own").met is None
 
 
 def test_what_is_measured_again_takes_the_place_of_what_was():

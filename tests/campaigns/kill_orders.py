@@ -8,6 +8,7 @@ the run completes (started again by hand where the launcher was killed), and tha
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import random
 import shutil
@@ -17,7 +18,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from clusters import LEFT_SECS, SHAPES, complete, launch, nobody_left, processes
@@ -108,19 +109,29 @@ def page(orders: list[Order], command: str) -> str:
     return "\n".join([*lines, *(["What failed:", "", *faults, ""] if faults else [])])
 
 
+def done_before(results: Path | None) -> list[Order]:
+    """The orders that a campaign which was cut short has carried out."""
+    if results is None or not results.exists():
+        return []
+    return [Order(**json.loads(line)) for line in results.read_text().splitlines()]
+
+
 def main() -> int:
     """Carries the orders out and writes the page."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--orders", type=int, default=200)
-    parser.add_argument("--first", type=int, default=0)
+    parser.add_argument("--results", type=Path, help="file to which each order is added; it goes on from it")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--output", type=Path)
     given = parser.parse_args()
     os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
-    orders = []
-    for number in range(given.first, given.first + given.orders):
-        orders.append(carry_out(number, given.seed))
-        last = orders[-1]
+    orders = done_before(given.results)
+    for number in sorted(set(range(given.orders)) - {o.number for o in orders}):
+        last = carry_out(number, given.seed)
+        orders.append(last)
+        if given.results:
+            with given.results.open("a") as file:
+                file.write(json.dumps(asdict(last)) + "\n")
         print(
             f"{number}: {last.shape}: {', '.join(last.kills)}: {last.fault or 'well'} ({last.secs:.0f} s)",
             flush=True,

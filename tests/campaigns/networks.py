@@ -23,8 +23,8 @@ from clusters import LEFT_SECS, SHAPES, complete, launch, nobody_left, processes
 
 CUT_SECS = 10.0  # a network that comes back
 ENDED_SECS = 150.0  # by which all have noticed that it does not
-# A kernel without netem has only a rate: 1 Mbit in a second, with what does not fit queueing for 0.4 seconds.
-SLOW = ["netem delay 20ms 5ms loss 0.5%", "tbf rate 1mbit burst 32kbit latency 400ms"]
+# A kernel without netem can limit the rate. The bucket must hold a packet of loopback, which has 64 KB.
+SLOW = ["netem delay 20ms 5ms loss 0.5%", "tbf rate 4mbit burst 128kb latency 400ms"]
 
 
 @dataclass
