@@ -12,8 +12,9 @@ import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager, suppress
+from types import FrameType
 
-from expcore.errors import ServerUnavailable, listing, one_line
+from expcore.errors import ServerUnavailable, StoppedBySignal, listing, one_line
 from expcore.types import Clock
 
 _LEAST_PAUSE_SECS, _MOST_PAUSE_SECS = 0.2, 2.0
@@ -39,10 +40,11 @@ def meet(
 
     Raises:
         ServerUnavailable: somebody did not come in time, or this task's port is taken.
+        StoppedBySignal: a signal came that the program takes; there is no state yet that had to be saved.
     """
     complete = threading.Event()
     until = None if secs is None else clock.monotonic() + secs
-    with _listening(own, complete), ThreadPoolExecutor(_AT_ONCE) as threads:
+    with _ended_by_signals(), _listening(own, complete), ThreadPoolExecutor(_AT_ONCE) as threads:
         pause, missing = _LEAST_PAUSE_SECS, list(others) if chief is None else [chief]
         look = _is_there if chief is None else _says_go
         while missing := [a for a, seen in zip(missing, threads.map(look, missing), strict=True) if not seen]:
@@ -51,6 +53,29 @@ def meet(
             clock.sleep(pause)
             pause = min(2 * pause, _MOST_PAUSE_SECS)
         complete.set()
+
+
+@contextmanager
+def _ended_by_signals() -> Iterator[None]:
+    """A context that a signal ends at once, where the program would take it as a wish only."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    taken = {s: signal.getsignal(s) for s in (signal.SIGINT, signal.SIGTERM)}
+    taken = {s: handler for s, handler in taken.items() if callable(handler)}
+
+    def end(signum: int, frame: FrameType | None) -> None:
+        taken[signal.Signals(signum)](signum, frame)  # type: ignore[operator] # it takes note
+        raise StoppedBySignal(signum)
+
+    for signum in taken:
+        signal.signal(signum, end)
+    try:
+        yield
+    finally:
+        for signum, handler in taken.items():
+            if signal.getsignal(signum) is end:  # the program may have changed it when it took note
+                signal.signal(signum, handler)
 
 
 def _not_there(missing: Sequence[str], secs: float | None, chief: str | None) -> str:

@@ -12,7 +12,7 @@ from contextlib import suppress
 import pytest
 
 from expcore.clock import RealClock
-from expcore.errors import ServerUnavailable
+from expcore.errors import ServerUnavailable, StoppedBySignal
 from expcore.launch.shape import free_ports
 from expcore.testing import VirtualClock
 from expcore_plugins.estimators.engine.meeting import ended_after, meet
@@ -84,6 +84,44 @@ def test_who_does_not_come_is_named_after_the_deadline():
         meet(own, [other], 30, clock)
     assert told.value.exit_code == 69
     assert clock.monotonic() >= 30
+
+
+class Signalled(VirtualClock):
+    """A clock in whose first pause a signal comes."""
+
+    def sleep(self, secs):
+        super().sleep(secs)
+        signal.raise_signal(signal.SIGTERM)
+
+
+def test_a_signal_ends_the_waiting_at_once_and_the_program_takes_note():
+    noted = []
+
+    def take(signum, frame):
+        noted.append(signum)
+
+    before = signal.signal(signal.SIGTERM, take)
+    try:
+        with pytest.raises(StoppedBySignal) as stop:
+            meet(None, addresses(1), None, Signalled())
+        assert signal.getsignal(signal.SIGTERM) is take
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert stop.value.code == 143
+    assert noted == [signal.SIGTERM]
+
+
+def test_a_handler_that_the_program_sets_when_it_takes_note_stays():
+    def take(signum, frame):
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)  # the second one ends it
+
+    before = signal.signal(signal.SIGTERM, take)
+    try:
+        with pytest.raises(StoppedBySignal):
+            meet(None, addresses(1), None, Signalled())
+        assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def test_a_port_that_is_taken_is_told_at_once():
