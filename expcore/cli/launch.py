@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -14,7 +13,7 @@ from typing import TYPE_CHECKING
 import click
 
 from expcore.cli.choices import choice_options, choose
-from expcore.cli.streams import logging_to_stderr
+from expcore.cli.streams import log_level, log_options, logging_to_stderr
 
 if TYPE_CHECKING:
     from expcore.launch.shape import Task
@@ -33,9 +32,7 @@ _TRAIN = ("--schedule", "train")
 @choice_options
 @click.option("--allow-server", is_flag=True, help="Stay in this machine's network, open to all of it.")
 @click.option("--allow-imports", is_flag=True, help="Let a config name code, which is then executed.")
-@click.option("--debug", is_flag=True, help="Show the traceback of every error.")
-@click.option("-v", "--verbose", is_flag=True, help="Log more.")
-@click.option("-q", "--quiet", is_flag=True, help="Log warnings and errors only.")
+@log_options
 @click.pass_context
 def launch(
     ctx: click.Context,
@@ -64,8 +61,7 @@ def launch(
     from expcore.clock import RealClock
     from expcore.launch import Shape, Supervisor, leave_network
 
-    if verbose and quiet:
-        raise click.UsageError("--verbose and --quiet exclude each other")
+    level = log_level(ctx, debug=debug, verbose=verbose, quiet=quiet)
     choose(use, off, no_plugins=no_plugins)  # the processes find it in their environment
     shape = Shape(workers, ps, int(evaluator))
     if not allow_server:
@@ -74,7 +70,7 @@ def launch(
     flags = {"--allow-server": allow_server, "--allow-imports": allow_imports}
     flags |= {"--debug": debug, "--verbose": verbose, "--quiet": quiet}
     command += [flag for flag, given in flags.items() if given]
-    with logging_to_stderr(logging.WARNING if quiet else logging.INFO), _view() as (say, look):
+    with logging_to_stderr(level), _view() as (say, look):
         supervisor = Supervisor(
             shape,
             # Where there is an evaluator, the chief need not evaluate as well.

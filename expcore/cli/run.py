@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -10,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from expcore.cli.choices import choice_options, choose
-from expcore.cli.streams import DEBUG, logging_to_stderr
+from expcore.cli.streams import log_level, log_options, logging_to_stderr
 from expcore.errors import EXIT_NO_NEWS, CannotWrite, InvalidArgument
 
 if TYPE_CHECKING:
@@ -24,9 +23,7 @@ if TYPE_CHECKING:
 @choice_options
 @click.option("--allow-server", is_flag=True, help="Let TensorFlow's servers listen on every interface.")
 @click.option("--allow-imports", is_flag=True, help="Let a config name code, which is then executed.")
-@click.option("--debug", is_flag=True, help="Show the traceback of every error.")
-@click.option("-v", "--verbose", is_flag=True, help="Log more.")
-@click.option("-q", "--quiet", is_flag=True, help="Log warnings and errors only.")
+@log_options
 @click.pass_context
 def run(
     ctx: click.Context,
@@ -47,12 +44,9 @@ def run(
     FILE is a Python file with a function experiment(output_dir) that returns an expcore.Experiment
     (FILE.py:NAME calls another function), or a YAML, JSON or TOML config.
     """
-    ctx.meta[DEBUG] = debug
-    if verbose and quiet:
-        raise click.UsageError("--verbose and --quiet exclude each other")
+    level = log_level(ctx, debug=debug, verbose=verbose, quiet=quiet)
     choose(use, off, no_plugins=no_plugins)
     _prepare(allow_server=allow_server)
-    level = logging.DEBUG if verbose else logging.WARNING if quiet else logging.INFO
     with logging_to_stderr(level):
         timed_out = _run(file, output_dir, schedule, allow_imports)
     if timed_out:

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import logging
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any, TypeVar
+
+import click
 
 from expcore.cli.output import escaped
 
@@ -15,7 +18,32 @@ DEBUG = "expcore.debug"
 LAYOUT = "\n\t"
 """Control characters that lay a log record or an error out, as in the traceback that follows it."""
 
+_Command = TypeVar("_Command", bound=Callable[..., Any])
+
 _LOGGERS = ("expcore", "expcore_plugins")
+
+
+def log_options(command: _Command) -> _Command:
+    """Adds ``--debug``, ``--verbose`` and ``--quiet``."""
+    for option in (
+        click.option("-q", "--quiet", is_flag=True, help="Log warnings and errors only."),
+        click.option("-v", "--verbose", is_flag=True, help="Log more."),
+        click.option("--debug", is_flag=True, help="Show the traceback of every error."),
+    ):
+        command = option(command)
+    return command
+
+
+def log_level(ctx: click.Context, *, debug: bool, verbose: bool, quiet: bool) -> int:
+    """Takes what ``log_options`` give, and returns the level from which on things are logged.
+
+    Raises:
+        click.UsageError: both more and less is asked for.
+    """
+    ctx.meta[DEBUG] = debug
+    if verbose and quiet:
+        raise click.UsageError("--verbose and --quiet exclude each other")
+    return logging.DEBUG if verbose else logging.WARNING if quiet else logging.INFO
 
 
 class _Escaping(logging.Formatter):
