@@ -59,13 +59,9 @@ def joined(subject: str, config: Any, clock: Clock) -> Workers:
         ClusterError: TensorFlow was used before, or sees several devices here.
         ServerUnavailable: the server may not or cannot be started, or a task did not come in time.
     """
-    cluster = config_value(config, "cluster_spec")
-    kind, index = config_value(config, "task_type"), config_value(config, "task_id")
-    address = cluster[kind][index]
-    check_allowed(cluster, address)
-    # TensorFlow knows no master here; its chief is the same.
-    jobs = {("chief" if job == "master" else job): cluster[job] for job in _TRAINING if job in cluster}
-    kind = "chief" if kind == "master" else kind
+    every, kind, index = _allowed(config)
+    jobs = {job: every[job] for job in _TRAINING if job in every}
+    address = jobs[kind][index]
     key = f"{kind} {index} of {jobs}"
     if key not in _JOINED:
         _check_unused(subject)  # before the others are kept waiting, or are left alone
@@ -94,10 +90,8 @@ def coordinated(config: Any, clock: Clock) -> Coordinator:
     Raises:
         ServerUnavailable: this may not be, or a task did not come in time.
     """
-    cluster = config_value(config, "cluster_spec")
-    address = cluster[config_value(config, "task_type")][config_value(config, "task_id")]
-    check_allowed(cluster, address)
-    jobs = {("chief" if job == "master" else job): found for job, found in cluster.items()}
+    jobs, kind, index = _allowed(config)
+    address = jobs[kind][index]
     key = f"coordinator of {jobs}"
     if key not in _JOINED:
         _LOG.info("the chief waits for parameter servers and workers: %s", jobs)
@@ -107,6 +101,18 @@ def coordinated(config: Any, clock: Clock) -> Coordinator:
         warn_of("chief 0", address)
     strategy, coordinator = _JOINED[key]
     return Coordinator(strategy, coordinator, len(jobs["worker"]))
+
+
+def _allowed(config: Any) -> tuple[dict[str, list[str]], str, int]:
+    """Returns the cluster, and this task's kind and index in it, if it may start a server.
+
+    TensorFlow knows no master here; its chief is the same.
+    """
+    cluster = config_value(config, "cluster_spec")
+    kind, index = config_value(config, "task_type"), config_value(config, "task_id")
+    check_allowed(cluster, cluster[kind][index])
+    jobs = {("chief" if job == "master" else job): found for job, found in cluster.items()}
+    return jobs, ("chief" if kind == "master" else kind), index
 
 
 def _ps_strategy(jobs: dict[str, list[str]], address: str) -> Any:

@@ -34,9 +34,11 @@ def test_tensorflow_that_was_used_too_early_is_told(ended):
     assert all("before it joined its cluster" in line for line in last.values()), last
 
 
-def test_a_process_that_never_comes_is_waited_for_only_so_long(ended):
-    codes, last = ended("missing_peer")
-    assert codes == {"chief-0": 69, "worker-0": 0}
+def test_a_taken_port_is_told_and_who_never_comes_is_waited_for_only_so_long(ended):
+    codes, last = ended("taken_port")
+    assert codes == {"chief-0": 69, "worker-0": 69}
+    assert "its port cannot be listened on" in last["worker-0"]
+    assert "Address already in use" in last["worker-0"]
     assert "start_timeout_secs" in last["chief-0"]
 
 
