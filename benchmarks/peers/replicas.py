@@ -54,7 +54,10 @@ class Loop:
             model = models.compiled(case)
             model.optimizer.build(model.trainable_variables)
         if distributed:
-            iterator = iter(strategy.experimental_distribute_dataset(data.training(case, place.data)))
+            options = tf.data.Options()  # there is one file
+            options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.DATA
+            dataset = data.training(case, place.data).with_options(options)
+            iterator = iter(strategy.experimental_distribute_dataset(dataset))
         else:
             iterator = iter(data.training(part(case, strategy.num_replicas_in_sync), place.data))
 
@@ -77,7 +80,7 @@ class Loop:
         self._loop(self._iterator, tf.constant(2))  # the processes come together
         start = time.perf_counter()
         self._loop(self._iterator, tf.constant(units))
-        int(self._model.optimizer.iterations)
+        self._model.optimizer.iterations.value.numpy()
         return time.perf_counter() - start
 
 

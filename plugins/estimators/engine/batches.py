@@ -22,6 +22,15 @@ def rows_of(batch: Any) -> Any:
     return tf.shape(first)[0]
 
 
+def static_rows(spec: Any) -> int | None:
+    """Returns how many examples each batch of a structure has; None: not always as many."""
+    import tensorflow as tf
+
+    first: Any = tf.nest.flatten(spec, expand_composites=False)[0]
+    shape = getattr(first, "shape", tf.TensorShape(None))
+    return None if shape.rank is None else shape[0]
+
+
 def rows_between(batch: Any, first: Any, end: Any) -> Any:
     """Returns some rows of a batch: of each component those from ``first`` to before ``end``."""
     import tensorflow as tf

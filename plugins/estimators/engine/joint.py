@@ -69,7 +69,7 @@ def _graph(
 
         start = [tf.zeros([d or 0 for d in t.shape], t.dtype) for t in outputs]
         first, some = following(tf.constant(0, tf.int64))
-        same = workers.same(_look(first, some)) if workers.shared else tf.constant(True)
+        same = workers.same(_look(first, some)) if workers.reading.shared else tf.constant(True)
         done, _, _, *logs = tf.while_loop(
             lambda _, more, *__: more,
             body,

@@ -76,6 +76,13 @@ class Position:
         """Whether each of several processes reads all of the data."""
         return bool(self._input.shared)
 
+    @property
+    def endless(self) -> bool:
+        """Whether the data are known to have no end."""
+        import tensorflow as tf
+
+        return int(self._input.dataset.cardinality()) == tf.data.INFINITE_CARDINALITY
+
     def open(self, input_fn: Callable[[], Any]) -> None:
         """Goes on with the data, or begins anew where they ended or are another function's.
 
@@ -237,6 +244,13 @@ class Position:
             f"input function {describe(self.input_fn)}: the processes of the cluster were given different "
             "batches, where each takes its rows of the same ones; seed what is drawn when the module is "
             "imported, make order certain, or name a parameter input_context and return this process's part"
+        )
+
+    def mixed(self) -> InvalidInput:
+        """Returns the error for input that some processes share and others do not."""
+        return InvalidInput(
+            f"input function {describe(self.input_fn)}: some processes of the cluster read a part of their "
+            "own, others the whole; name a parameter input_context in all of them, or in none"
         )
 
     def nothing_given(self) -> InvalidInput:

@@ -25,6 +25,21 @@ class Rows(NamedTuple):
     replicas: int
 
 
+class Reading(NamedTuple):
+    """How the processes of a cluster read their training data.
+
+    Attributes:
+        shared: whether all read the same batches, and each takes its own rows of them; else each reads
+            batches of its own, which together are a step's.
+        total: rows of a step, where each reads its own and they are always as many; else None.
+        endless: whether each reads its own, and nobody's end.
+    """
+
+    shared: bool = True
+    total: int | None = None
+    endless: bool = False
+
+
 class Alone:
     """One process with one replica: nobody has to be asked.
 

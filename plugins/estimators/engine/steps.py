@@ -62,7 +62,7 @@ class StepBuilder:
             return self._kept("predict", spec, lambda: self._predict(spec))
 
     def _kept(self, kind: str, spec: Any, make: Callable[[], Any]) -> Any:
-        key = (kind, repr(spec), getattr(self._replicas, "shared", True))
+        key = (kind, repr(spec), getattr(self._replicas, "reading", None))
         if key not in self._loops:
             with explained(self._model, spec):
                 self._loops[key] = make()

@@ -9,6 +9,7 @@ from typing import Any
 from expcore.errors import CheckpointCorrupt, listing
 from expcore.loop import Advance, PendingSave
 from expcore.types import Clock
+from expcore_plugins.estimators.engine.batches import static_rows
 from expcore_plugins.estimators.engine.checkpoints import CheckpointWriter, Pending
 from expcore_plugins.estimators.engine.directory import (
     check_not_lost,
@@ -91,7 +92,7 @@ class TrainingEngine:
         """
         self._position.open(input_fn)
         if isinstance(self._replicas, Workers):
-            self._replicas.shared = self._position.shared
+            self._agree_on_reading(self._replicas)
         self._loop = self._steps.train(self._position.spec)
         if self._replicas.chief:
             prepare(self.model_dir)
@@ -104,6 +105,12 @@ class TrainingEngine:
                 self._begin_alike(self._replicas)
             self._loop = self._steps.train(self._position.spec)  # of the pass that was restored
             self.restored = True
+
+    def _agree_on_reading(self, workers: Workers) -> None:
+        position = self._position
+        rows = static_rows(position.spec)
+        if not workers.agree_on_reading(shared=position.shared, rows=rows, endless=position.endless):
+            raise position.mixed()
 
     def _restore(self) -> None:
         paths = checkpoints(self.model_dir)

@@ -16,7 +16,7 @@ from typing import Any
 from expcore.errors import PeerLost
 from expcore_plugins.estimators.engine.batches import rows_between, rows_of
 from expcore_plugins.estimators.engine.messages import reason
-from expcore_plugins.estimators.engine.replicas import SEED_STRIDE, Rows
+from expcore_plugins.estimators.engine.replicas import SEED_STRIDE, Reading, Rows
 
 _ABORTED = re.compile(r"Collective ops is aborted by: (.*)")
 
@@ -31,17 +31,36 @@ class Workers:
     Attributes:
         count: of replicas, one a process.
         chief: as given.
-        shared: whether every process reads the same batches and takes its own rows of each; else each reads
-            batches of its own, which together are a step's.
+        reading: how they read; what steps are traced with.
     """
 
     def __init__(self, strategy: Any, *, chief: bool) -> None:
-        self._strategy, self.chief, self.shared = strategy, chief, True
+        self._strategy, self.chief, self.reading = strategy, chief, Reading()
         self.count = int(strategy.num_replicas_in_sync)
 
     def scope(self) -> AbstractContextManager[Any]:
         """A context in which the model is made, an empty one: its variables are this process's own."""
         return nullcontext()
+
+    def agree_on_reading(self, *, shared: bool, rows: int | None, endless: bool) -> bool:
+        """Takes note of how all read; what is always the same need not be asked at each step.
+
+        Args:
+            shared: as this process reads.
+            rows: of this process's batches; None: not always as many.
+            endless: whether its data have no end.
+
+        Returns:
+            Whether all agree on sharing, or not.
+        """
+        import numpy as np
+
+        some_share, some_do_not, unknown, finite = self.any_of(shared, not shared, rows is None, not endless)
+        total = None
+        if not shared and not unknown:
+            total = int(self.together([np.int32(rows)])[0])
+        self.reading = Reading(shared, total, endless=not shared and not finite)
+        return not (some_share and some_do_not)
 
     # -- while a graph is made ----------------------------------------------------------------------
 
@@ -54,8 +73,10 @@ class Workers:
             replica = tf.get_static_value(tf.distribute.get_replica_context().replica_id_in_sync_group)
             rows = rows_of(batch)
             with _numbers_of(replica):
-                if not self.shared:
-                    return step(batch, Rows(rows, summed(tf.identity(rows)), replica, self.count))
+                if not self.reading.shared:
+                    total = self.reading.total
+                    total = summed(tf.identity(rows)) if total is None else total
+                    return step(batch, Rows(rows, total, replica, self.count))
                 first, end = (i * rows // self.count for i in (replica, replica + 1))
                 return step(rows_between(batch, first, end), Rows(end - first, rows, replica, self.count))
 
@@ -88,10 +109,13 @@ class Workers:
         return tf.reduce_min(self._gathered(n))
 
     def everyone(self, flag: Any) -> Any:
-        """Returns whether a flag is true in all processes; of data that all share nobody has to be asked."""
+        """Returns whether a flag, which says that there are data, is true in all processes.
+
+        Nobody has to be asked where all share the data, or where they have no end.
+        """
         import tensorflow as tf
 
-        if self.shared:
+        if self.reading.shared or self.reading.endless:
             return flag
         return tf.reduce_all(self._gathered(tf.cast(flag, tf.int32)) > 0)
 

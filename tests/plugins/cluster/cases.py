@@ -307,6 +307,20 @@ def own_data():
     return lambda: dense(hidden(), optimizer="adam"), data
 
 
+@case("data of its own, without end")
+def own_endless():
+    import tensorflow as tf
+
+    x, y, _ = numbers()
+
+    def data(input_context):
+        n, i = input_context.num_input_pipelines, input_context.input_pipeline_id
+        part = tf.data.Dataset.from_tensor_slices((x, y)).shard(n, i).repeat()
+        return part.batch(input_context.get_per_replica_batch_size(BATCH), drop_remainder=True)
+
+    return lambda: dense(hidden(), optimizer="adam"), data
+
+
 @case("data of its own, of different lengths")
 def own_lengths():
     import tensorflow as tf

@@ -44,6 +44,11 @@ def used_before(folder):
     estimator(folder).train(data, max_steps=5)
 
 
+def mixed(folder):
+    """The chief reads all, the worker a part of its own."""
+    estimator(folder).train(data if run_is_chief() else (lambda input_context: data()), max_steps=5)
+
+
 def taken_port(folder):
     """The worker's port is another program's, and so it never comes."""
     with socket.socket() as other:

@@ -28,6 +28,12 @@ def test_processes_that_read_different_data_say_so(ended):
     assert all("different batches" in line for line in last.values()), last
 
 
+def test_processes_of_which_some_share_the_data_say_so(ended):
+    codes, last = ended("mixed")
+    assert set(codes.values()) == {64}
+    assert all("in all of them, or in none" in line for line in last.values()), last
+
+
 def test_tensorflow_that_was_used_too_early_is_told(ended):
     codes, last = ended("used_before")
     assert set(codes.values()) == {64}
