@@ -122,11 +122,13 @@ def main() -> int:
     parser.add_argument("--orders", type=int, default=200)
     parser.add_argument("--results", type=Path, help="file to which each order is added; it goes on from it")
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--part", default="0/1", help="K/N: every N-th order from K on, beside other parts")
     parser.add_argument("--output", type=Path)
     given = parser.parse_args()
     os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
     orders = done_before(given.results)
-    for number in sorted(set(range(given.orders)) - {o.number for o in orders}):
+    part, parts = map(int, given.part.split("/"))
+    for number in sorted(set(range(part, given.orders, parts)) - {o.number for o in orders}):
         last = carry_out(number, given.seed)
         orders.append(last)
         if given.results:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any
@@ -10,8 +11,10 @@ from typing import Any
 from expcore.errors import PeerLost
 from expcore_plugins.estimators.engine.calls import Loop, Made, floats, named_logs
 from expcore_plugins.estimators.engine.messages import reason
+from expcore_plugins.estimators.engine.pulse import Pulse
 from expcore_plugins.estimators.engine.replicas import Alone
 
+_LOOK_SECS = 1.0
 _PIECES = 2  # that a call is cut into for each worker, so that a slow one holds up little
 
 
@@ -26,10 +29,12 @@ class Coordinator(Alone):
         strategy: a ``tf.distribute.ParameterServerStrategy``.
         coordinator: its ``ClusterCoordinator``.
         workers: how many there are.
+        pulse: finds out who is lost.
     """
 
-    def __init__(self, strategy: Any, coordinator: Any, workers: int) -> None:
+    def __init__(self, strategy: Any, coordinator: Any, workers: int, pulse: Pulse) -> None:
         self._strategy, self._coordinator, self._workers = strategy, coordinator, workers
+        self._pulse = pulse
 
     def scope(self) -> AbstractContextManager[Any]:
         """A context in which variables are made on the parameter servers."""
@@ -114,10 +119,28 @@ class Coordinator(Alone):
             self._coordinator.schedule(work, args=(iterator, tf.constant(piece, tf.int64)))
             for piece in pieces
         ]
-        self._coordinator.join()
+        self._join()
         made = [value.fetch() for value in values]
         more = all(int(done) == piece for (done, _), piece in zip(made, pieces, strict=True))
         return more, made[-1][1] if made else []
+
+    def _join(self) -> None:
+        """Waits for the workers, and no longer for who is lost."""
+        done, failures = threading.Event(), []
+
+        def join() -> None:
+            try:
+                self._coordinator.join()
+            except BaseException as failure:  # raised below
+                failures.append(failure)
+            done.set()
+
+        threading.Thread(target=join, name="expcore-join", daemon=True).start()
+        while not done.wait(_LOOK_SECS):
+            self._pulse.check()
+        if failures:
+            raise failures[0]
+        self._pulse.worked()
 
     def _pieces(self, n: int) -> list[int]:
         """Steps of the functions that a call is cut into."""
@@ -129,7 +152,7 @@ class Coordinator(Alone):
 
     @contextmanager
     def watched(self) -> Iterator[None]:
-        """A context in which the loss of a parameter server is told as such.
+        """A context in which the loss of a parameter server, or of workers for good, is told as such.
 
         Raises:
             PeerLost: so it is.
@@ -137,7 +160,8 @@ class Coordinator(Alone):
         import tensorflow as tf
 
         try:
-            yield
+            with self._pulse.felt():
+                yield
         except (tf.errors.UnavailableError, tf.errors.AbortedError, tf.errors.CancelledError) as error:
             raise PeerLost(
                 f"a parameter server is lost ({reason(error)}); restart the cluster: training goes on from "

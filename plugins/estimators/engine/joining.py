@@ -16,6 +16,7 @@ from expcore_plugins.estimators.engine.coordinator import Coordinator
 from expcore_plugins.estimators.engine.devices import Devices
 from expcore_plugins.estimators.engine.inputs import Pipeline
 from expcore_plugins.estimators.engine.meeting import ended_after, meet
+from expcore_plugins.estimators.engine.pulse import Pulse
 from expcore_plugins.estimators.engine.replicas import Alone
 from expcore_plugins.estimators.engine.settings import MIRRORED
 from expcore_plugins.estimators.engine.workers import Workers
@@ -100,7 +101,9 @@ def coordinated(config: Any, clock: Clock) -> Coordinator:
             _JOINED[key] = _ps_strategy(jobs, address)
         warn_of("chief 0", address)
     strategy, coordinator = _JOINED[key]
-    return Coordinator(strategy, coordinator, len(jobs["worker"]))
+    servers, workers = ({f"{job} {i}": a for i, a in enumerate(jobs[job])} for job in ("ps", "worker"))
+    pulse = Pulse(servers, workers, config_value(config, "start_timeout_secs"), clock)
+    return Coordinator(strategy, coordinator, len(jobs["worker"]), pulse)
 
 
 def _allowed(config: Any) -> tuple[dict[str, list[str]], str, int]:

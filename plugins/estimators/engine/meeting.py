@@ -140,7 +140,7 @@ def _says_go(address: str) -> bool:
             connection.settimeout(_CONNECT_SECS)
             return connection.recv(len(_WAIT)) != _WAIT
     except TimeoutError:
-        return True  # it listens and says nothing, as TensorFlow's server does
+        return True  # it listens and says nothing
     except OSError:
         return False
 
