@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 from expcore.calling import describe, describe_type, names, required_parameters
 from expcore.errors import InvalidInput, InvalidType, listing, one_line
+from expcore_plugins.estimators.engine.files import part_by_files, wants_files
 from expcore_plugins.estimators.engine.steps import shapes
 
 _LOG = logging.getLogger(__name__)
@@ -77,6 +78,9 @@ def open_input(input_fn: Callable[..., Any], pipeline: Pipeline = ONE) -> Input:
         )
     made = _made(input_fn(input_context=_context(pipeline)) if own else input_fn(), subject)
     _check(made.dataset, subject)
+    if not own and pipeline.of > 1 and wants_files(made.dataset):
+        part = part_by_files(made.dataset, pipeline.index, pipeline.of, subject)
+        return made._replace(dataset=part, shared=False)
     return made._replace(shared=not own and _is_shared(made.dataset))
 
 

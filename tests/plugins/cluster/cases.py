@@ -321,6 +321,49 @@ def own_endless():
     return lambda: dense(hidden(), optimizer="adam"), data
 
 
+def written(rows):
+    """A file for each eighth of some rows, one number a line; the same in every process."""
+    folder = os.path.join(sys.argv[1], "files")
+    os.makedirs(folder, exist_ok=True)
+    names = []
+    for i in range(8):
+        names.append(os.path.join(folder, f"{i}.txt"))
+        beside = f"{names[-1]}-{os.getpid()}"
+        with open(beside, "w") as file:
+            file.writelines(f"{value:.6f}\n" for value in rows[i::8])
+        os.replace(beside, names[-1])
+    return names
+
+
+def read(names, batch):
+    import tensorflow as tf
+
+    lines = tf.data.Dataset.from_tensor_slices(names).interleave(tf.data.TextLineDataset, cycle_length=1)
+    numbers = lines.map(lambda line: tf.strings.to_number(line))
+    return numbers.map(lambda x: (x * tf.ones(6), tf.cast(x > 0, tf.int32))).repeat().batch(batch)
+
+
+@case("data by files")
+def by_files():
+    import tensorflow as tf
+
+    names = written(numbers()[0][:, 0])
+    options = tf.data.Options()
+    options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.FILE
+    return lambda: dense(hidden(), optimizer="adam"), lambda: read(names, BATCH).with_options(options)
+
+
+@case("data by files, dealt by hand")
+def by_files_by_hand():
+    names = written(numbers()[0][:, 0])
+
+    def data(input_context):
+        n, i = input_context.num_input_pipelines, input_context.input_pipeline_id
+        return read(names[i::n], input_context.get_per_replica_batch_size(BATCH))
+
+    return lambda: dense(hidden(), optimizer="adam"), data
+
+
 @case("data of its own, of different lengths")
 def own_lengths():
     import tensorflow as tf

@@ -14,7 +14,19 @@ import pytest
 pytestmark = [pytest.mark.tf, pytest.mark.timeout(600)]
 
 CASES = runpy.run_path(str(Path(__file__).with_name("cases.py")))["CASES"]
-UNLIKE = {"dropout", "numbers drawn by the layers", "data of its own, of different lengths"}
+UNLIKE = {
+    "data by files",
+    "data by files, dealt by hand",
+    "data of its own, of different lengths",
+    "dropout",
+    "numbers drawn by the layers",
+}
+    "data by files",
+    "data by files, dealt by hand",
+    "dropout",
+    "numbers drawn by the layers",
+    "data of its own, of different lengths",
+}
 LIKE = [name for name in CASES if name not in UNLIKE]
 UNEVEN = [  # for three processes, whose shares of 16 rows are not the same
     "clipnorm",
@@ -90,6 +102,13 @@ def test_random_layers_draw_other_numbers_in_each_process(alone, two):
 def test_all_processes_have_the_same_statistics_bit_for_bit(two, case):
     chief, worker = two["chief-0"][case]["others"], two["worker-0"][case]["others"]
     assert chief == worker
+
+
+def test_files_are_dealt_as_by_hand(alone, two):
+    dealt, by_hand = "data by files", "data by files, dealt by hand"
+    for found in two.values():
+        assert found[dealt]["trained"] == found[by_hand]["trained"]
+        assert found[dealt]["trained"] != alone[dealt]["trained"]  # which reads one file after the other
 
 
 def test_a_pass_ends_for_all_where_the_shortest_data_end(two):
