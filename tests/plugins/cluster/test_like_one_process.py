@@ -21,12 +21,6 @@ UNLIKE = {
     "dropout",
     "numbers drawn by the layers",
 }
-    "data by files",
-    "data by files, dealt by hand",
-    "dropout",
-    "numbers drawn by the layers",
-    "data of its own, of different lengths",
-}
 LIKE = [name for name in CASES if name not in UNLIKE]
 UNEVEN = [  # for three processes, whose shares of 16 rows are not the same
     "clipnorm",
