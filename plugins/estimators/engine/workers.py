@@ -90,7 +90,7 @@ class Workers:
 
     def summed(self, values: Sequence[Any]) -> list[Any]:
         """Returns numbers summed over all processes."""
-        return self._strategy.run(lambda: [_restored(summed(_summable(v)), v) for v in values])
+        return self._strategy.run(lambda: _summed_at_once(values))
 
     def average(self, variables: Sequence[Any]) -> None:
         """Gives variables their mean over all processes; what is equal stays as it is, to the bit."""
@@ -219,6 +219,21 @@ def summed(value: Any) -> Any:
     import tensorflow as tf
 
     return tf.distribute.get_replica_context().all_reduce(tf.distribute.ReduceOp.SUM, value)
+
+
+def _summed_at_once(values: Sequence[Any]) -> list[Any]:
+    """Numbers summed over all replicas, with one collective for all that have a type in common."""
+    import tensorflow as tf
+
+    given = [_summable(v) for v in values]
+    totals: list[Any] = list(values)
+    for dtype in dict.fromkeys(v.dtype for v in given):
+        chosen = [i for i, v in enumerate(given) if v.dtype == dtype]
+        line = summed(tf.concat([tf.reshape(given[i], [-1]) for i in chosen], 0))
+        parts = tf.split(line, tf.stack([tf.size(given[i]) for i in chosen]), num=len(chosen))
+        for i, part in zip(chosen, parts, strict=True):
+            totals[i] = _restored(tf.reshape(part, tf.shape(given[i])), values[i])
+    return totals
 
 
 def _summable(value: Any) -> Any:
