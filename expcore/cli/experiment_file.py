@@ -66,6 +66,11 @@ def _split(file: str) -> tuple[str, str]:
     return file, FUNCTION
 
 
+def check_file(file: str) -> None:
+    """Raises InvalidArgument where ``read`` would find no file; nothing is executed."""
+    _check(_split(file)[0])
+
+
 def _check(path: str) -> None:
     if os.path.isdir(path):
         raise InvalidArgument(f"file {path!r}: it is a folder; name the file in it")

@@ -13,20 +13,22 @@ from typing import TYPE_CHECKING
 import click
 
 from expcore.cli.choices import choice_options, choose
+from expcore.cli.output_dir import check_output_dir
 from expcore.cli.streams import log_level, log_options, logging_to_stderr
 
 if TYPE_CHECKING:
     from expcore.launch.shape import Task
     from expcore.launch.supervisor import Supervisor
 
+_NUMBER = click.IntRange(0, 64)  # of a kind: each takes more than half a GB of this machine
 _TRAIN = ("--schedule", "train")
 
 
 @click.command()
 @click.argument("file", metavar="FILE[:FUNCTION]")
 @click.option("--output-dir", metavar="DIR", required=True, help="The model directory; made if need be.")
-@click.option("--workers", type=click.IntRange(0), default=1, show_default=True, help="Besides the chief.")
-@click.option("--ps", type=click.IntRange(0), default=0, show_default=True, help="Parameter servers.")
+@click.option("--workers", type=_NUMBER, default=1, show_default=True, help="Besides the chief.")
+@click.option("--ps", type=_NUMBER, default=0, show_default=True, help="Parameter servers.")
 @click.option("--evaluator", is_flag=True, help="Evaluate beside the training.")
 @click.option("--restarts", type=click.IntRange(0), default=0, show_default=True, help="After failures.")
 @choice_options
@@ -58,12 +60,15 @@ def launch(
     DIR/expcore/launch. In Linux they are in a network of their own, in which nobody else reaches their
     servers; there is no other network in it either.
     """
+    from expcore.cli.experiment_file import check_file
     from expcore.clock import RealClock
     from expcore.launch import Shape, Supervisor, leave_network
 
     level = log_level(ctx, debug=debug, verbose=verbose, quiet=quiet)
     choose(use, off, no_plugins=no_plugins)  # the processes find it in their environment
     shape = Shape(workers, ps, int(evaluator))
+    check_file(file)
+    check_output_dir(output_dir)
     if not allow_server:
         leave_network()
     command = [sys.executable, "-m", "expcore.cli", "run", file, "--output-dir", output_dir]

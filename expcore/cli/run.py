@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from expcore.cli.choices import choice_options, choose
+from expcore.cli.output_dir import check_output_dir
 from expcore.cli.streams import log_level, log_options, logging_to_stderr
-from expcore.errors import EXIT_NO_NEWS, CannotWrite, InvalidArgument
+from expcore.errors import EXIT_NO_NEWS, CannotWrite
 
 if TYPE_CHECKING:
     from expcore.experiment import Experiment
@@ -68,9 +69,11 @@ def _run(file: str, output_dir: str, schedule: str | None, allow_imports: bool) 
     from expcore.cli.experiment_file import read
     from expcore.host import default_host
     from expcore.run import build_experiment, run_schedule, signals_interrupt
+    from expcore.tf_config import parse_tf_config
 
     default_host().settings  # noqa: B018  (wrong choices are told before anything heavy is imported)
-    _check_writable(output_dir)
+    check_output_dir(output_dir)
+    parse_tf_config(os.environ.get("TF_CONFIG"))  # a wrong one is told before anything heavy is imported
     found = read(file, allow_imports=allow_imports)
     options = found.options if schedule in (None, found.schedule) else {}
     name = schedule or found.schedule
@@ -86,19 +89,6 @@ def _run(file: str, output_dir: str, schedule: str | None, allow_imports: bool) 
     kept = experiment.latest_checkpoint() is not None
     click.echo(summary(result, experiment.model_dir, exports, kept=kept))
     return bool(getattr(experiment, "timed_out", False))
-
-
-def _check_writable(output_dir: str) -> None:
-    """Finds what can be found without making the folder, before the file's imports take their time."""
-    if not output_dir:
-        raise InvalidArgument("--output-dir is empty; name the folder in which everything is kept")
-    place = os.path.abspath(output_dir)
-    while not os.path.lexists(place):
-        place = os.path.dirname(place)
-    if not os.path.isdir(place):
-        raise CannotWrite(f"output directory {output_dir!r}: {place!r} is not a folder; name another one")
-    if not os.access(place, os.W_OK | os.X_OK):
-        raise CannotWrite(f"output directory {output_dir!r}: {place!r} cannot be written; name another one")
 
 
 def _exported(experiment: Experiment, result: Any, known: int) -> bool:

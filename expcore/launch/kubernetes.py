@@ -24,6 +24,7 @@ from expcore.errors import (
 from expcore.launch.shape import Shape
 
 _NAME = re.compile(r"[a-z]([a-z0-9-]*[a-z0-9])?")
+_CLAIM = re.compile(r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?")
 _MOST = 40  # characters of a name; the longest that is made of it has "-evaluator-" and an index more
 _RUN = "expcore.run"
 _MOUNT = "/runs"
@@ -64,6 +65,13 @@ class Deployment:
                 f"name {self.name!r}: it must be of lower-case letters, digits and '-', begin with a letter "
                 f"and have at most {_MOST} characters; give --name"
             )
+        if not _CLAIM.fullmatch(self.claim):
+            raise InvalidArgument(
+                f"claim {self.claim!r}: it must be of lower-case letters, digits, '-' and '.', as names "
+                "are in Kubernetes; give --claim"
+            )
+        if not self.image or re.search(r"\s", self.image):
+            raise InvalidArgument(f"image {self.image!r}: a name without spaces; give --image")
         if not self.output_dir.startswith(f"{_MOUNT}/"):
             raise InvalidArgument(
                 f"output directory {self.output_dir!r}: it must be below {_MOUNT}, where the claim is mounted"

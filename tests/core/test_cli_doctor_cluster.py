@@ -216,6 +216,35 @@ def test_the_command_tells_a_wrong_tf_config_in_one_line(monkeypatch):
     assert "TF_CONFIG.cluster.worker[0] = 'a'" in done.stdout
 
 
+def test_launch_finds_before_it_starts_anything_what_can_be_found(tmp_path):
+    (tmp_path / "file").write_text("")
+    experiment = tmp_path / "experiment.py"
+    experiment.write_text("")
+
+    def told(*words):
+        done = CliRunner().invoke(main, ["launch", *map(str, words)])
+        assert "Traceback" not in done.output
+        return done.exit_code, done.stderr
+
+    code, text = told(experiment, "--output-dir", tmp_path / "file")
+    assert (code, "is not a folder" in text) == (73, True)
+    code, text = told(tmp_path / "no.py", "--output-dir", tmp_path / "run")
+    assert (code, "there is no such file" in text) == (64, True)
+    code, text = told(experiment, "--workers", "5000", "--output-dir", tmp_path / "run")
+    assert (code, "0<=x<=64" in text) == (64, True)
+    assert not (tmp_path / "run").exists()
+
+
+def test_run_tells_a_wrong_tf_config_before_the_experiment_is_read(monkeypatch, tmp_path):
+    experiment = tmp_path / "experiment.py"
+    experiment.write_text("raise SystemExit('it was read')")
+    monkeypatch.setenv("TF_CONFIG", '{"cluster": {"worker": ["a"]}, "task": {"type": "worker", "index": 0}}')
+    done = CliRunner().invoke(main, ["run", str(experiment), "--output-dir", str(tmp_path / "run")])
+    assert done.exit_code == 64
+    assert done.stderr.startswith("expcore: error: TF_CONFIG.cluster.worker[0] = 'a'")
+    assert not (tmp_path / "run").exists()
+
+
 def test_the_command_without_a_cluster_says_so(monkeypatch):
     monkeypatch.delenv("TF_CONFIG", raising=False)
     done = CliRunner().invoke(main, ["doctor", "--cluster", "--format", "json"])

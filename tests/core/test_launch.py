@@ -308,7 +308,8 @@ def test_the_command_runs_a_chief_and_an_evaluator(tmp_path, monkeypatch):
 
 def test_the_command_names_the_first_failure(tmp_path, monkeypatch):
     monkeypatch.setattr("expcore.launch.leave_network", lambda: None)
-    words = ["launch", str(tmp_path / "none.py"), "--workers", "0", "--output-dir", str(tmp_path / "runs")]
+    (tmp_path / "fails.py").write_text("")  # it has no function experiment()
+    words = ["launch", str(tmp_path / "fails.py"), "--workers", "0", "--output-dir", str(tmp_path / "runs")]
     done = CliRunner().invoke(main, words)
     assert done.exit_code == 64
     assert done.stderr.splitlines()[-1] == "expcore: chief-0 failed first, with exit code 64"

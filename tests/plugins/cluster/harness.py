@@ -38,7 +38,7 @@ def run_until_chief(folder, argv, env):
     return run(folder, 1, argv, env, ps=1, chief_only=True)
 
 
-def run(folder, workers, argv, env=None, timeout=280, ps=0, chief_only=False):
+def run(folder, workers, argv, env=None, timeout=560, ps=0, chief_only=False):
     """Runs a program as every task (workers None: on its own) and returns exit codes and logs by name."""
     folder.mkdir(parents=True, exist_ok=True)
     configs = {"alone-0": ""} if workers is None else Shape(workers, ps).tf_configs()
