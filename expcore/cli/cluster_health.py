@@ -270,7 +270,7 @@ def examine_cluster(
 ) -> tuple[dict[str, Any], list[Problem]]:
     """Returns what this process is in its cluster by TF_CONFIG, and what is wrong there."""
     try:
-        config = RunConfig()
+        config = RunConfig(model_dir=model_dir)
     except ClusterError as error:
         subject, _, what = str(error).partition(": ")
         return {}, [Problem(subject, *what.rpartition("; ")[::2])]
@@ -284,8 +284,8 @@ def examine_cluster(
     if not cluster:
         mend = "set TF_CONFIG as docs/start.md shows, or leave --cluster out"
         return told, [Problem("TF_CONFIG", "it names no cluster", mend)]
-    directory = model_dir or config.model_dir
-    examination = ClusterExamination(config.task or ClusterTask(), cluster, directory, clock, timeout_secs)
+    task = config.task or ClusterTask()
+    examination = ClusterExamination(task, cluster, config.model_dir, clock, timeout_secs)
     problems = examination.run()
     told["tasks"] = {
         name: f"answered; clock {answer['apart']:+.1f} s" for name, answer in examination.answers.items()

@@ -176,7 +176,7 @@ def write_state_file(model_dir: str, times: Mapping[str, float], preserved: floa
 
     names = [os.path.basename(path) for path in times]
     state = tf.compat.v1.train.generate_checkpoint_state_proto(
-        model_dir,
+        os.path.abspath(model_dir),  # names would be taken as relative to here, not to a relative directory
         names[-1],
         all_model_checkpoint_paths=names,
         all_model_checkpoint_timestamps=list(times.values()),

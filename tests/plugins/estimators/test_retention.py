@@ -127,3 +127,12 @@ def test_after_a_save_whose_state_file_could_not_be_written_none_is_forgotten(tm
     monkeypatch.setattr(retention_module, "write_state_file", write)
     estimator.train(data, max_steps=10)
     assert left(estimator) == ["ckpt-8", "ckpt-10"]
+
+
+def test_tensorflow_finds_the_latest_checkpoint_of_a_relative_directory(tmp_path, monkeypatch):
+    import tensorflow as tf
+
+    monkeypatch.chdir(tmp_path)
+    make("runs/a/b").train(data, max_steps=2)
+    assert os.path.normpath(tf.train.latest_checkpoint("runs/a/b")) == "runs/a/b/ckpt-2"
+    assert 'model_checkpoint_path: "ckpt-2"' in (tmp_path / "runs/a/b/checkpoint").read_text()
