@@ -71,7 +71,8 @@ def launch(
     check_output_dir(output_dir)
     if not allow_server:
         leave_network()
-    command = [sys.executable, "-m", "expcore.cli", "run", file, "--output-dir", output_dir]
+    # -P: a folder called expcore in the current one, such as a model directory has, is not this package.
+    command = [sys.executable, "-P", "-m", "expcore.cli", "run", file, "--output-dir", output_dir]
     flags = {"--allow-server": allow_server, "--allow-imports": allow_imports}
     flags |= {"--debug": debug, "--verbose": verbose, "--quiet": quiet}
     command += [flag for flag, given in flags.items() if given]

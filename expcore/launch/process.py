@@ -31,7 +31,7 @@ class Process:
         self.task = task
         environment = {**os.environ, "TF_CONFIG": tf_config, "PYTHONUNBUFFERED": "1"}
         self._popen = subprocess.Popen(  # noqa: S603  (the command is the launcher's own)
-            [sys.executable, "-m", "expcore.launch.child", str(os.getpid()), *command],
+            [sys.executable, "-P", "-m", "expcore.launch.child", str(os.getpid()), *command],
             env=environment,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,

@@ -315,6 +315,21 @@ def test_the_command_names_the_first_failure(tmp_path, monkeypatch):
     assert done.stderr.splitlines()[-1] == "expcore: chief-0 failed first, with exit code 64"
 
 
+def test_a_folder_of_this_name_where_it_is_started_is_no_matter(tmp_path):
+    (tmp_path / "expcore" / "launch").mkdir(parents=True)
+    (tmp_path / "fails.py").write_text("")
+    words = ["launch", "fails.py", "--workers", "0", "--output-dir", ".", "--allow-server"]
+    done = subprocess.run(
+        [sys.executable, "-P", "-m", "expcore.cli", *words],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 64, done.stderr
+    assert "chief-0 failed first, with exit code 64" in done.stderr
+
+
 @pytest.mark.parametrize(
     ("words", "told"),
     [
