@@ -2,16 +2,34 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-import keras
-import tensorflow as tf
+from functools import cache
+from typing import TYPE_CHECKING, Any
 
 from expcore.errors import InvalidArgument
 
+if TYPE_CHECKING:
+    from keras.layers import Layer as _Layer
+else:
+    _Layer = object  # Keras is imported when the layer is asked for
 
-@keras.saving.register_keras_serializable("expcore")
-class PartitionedEmbedding(keras.layers.Layer):
+
+def __getattr__(name: str) -> Any:
+    if name == "PartitionedEmbedding":
+        return _layer()
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+@cache
+def _layer() -> Any:
+    """The layer: what is written below, as a layer of Keras's."""
+    import keras
+
+    about = {"__doc__": _Partitioned.__doc__, "__module__": __name__, "__qualname__": "PartitionedEmbedding"}
+    made = type("PartitionedEmbedding", (_Partitioned, keras.layers.Layer), about)
+    return keras.saving.register_keras_serializable("expcore")(made)
+
+
+class _Partitioned(_Layer):
     """Turns whole numbers into dense vectors, as ``keras.layers.Embedding``, with a table in parts.
 
     Row ``r`` is in partition ``r % partitions``, at ``r // partitions``. Under parameter servers each part is
@@ -46,6 +64,8 @@ class PartitionedEmbedding(keras.layers.Layer):
         mask_zero: bool = False,
         **kwargs: Any,
     ) -> None:
+        import keras
+
         super().__init__(**kwargs)
         for name, size in (("input_dim", input_dim), ("output_dim", output_dim), ("partitions", partitions)):
             if not isinstance(size, int) or size < 1:
@@ -79,6 +99,8 @@ class PartitionedEmbedding(keras.layers.Layer):
         self.built = True
 
     def _initializer(self, p: int) -> Any:
+        import keras
+
         made = self.embeddings_initializer
         config = made.get_config() if isinstance(made, keras.initializers.Initializer) else {}
         if isinstance(config.get("seed"), int):
@@ -91,6 +113,8 @@ class PartitionedEmbedding(keras.layers.Layer):
         Args:
             inputs: integers of any shape, dense or ragged.
         """
+        import tensorflow as tf
+
         ids = inputs if inputs.dtype in (tf.int32, tf.int64) else tf.cast(inputs, tf.int32)
         # Today's tf.nn.embedding_lookup gives each part a range, and small ids are often the frequent ones.
         rows = tf.compat.v1.nn.embedding_lookup([v.value for v in self.tables], ids, partition_strategy="mod")
@@ -98,6 +122,8 @@ class PartitionedEmbedding(keras.layers.Layer):
 
     def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
         """Returns where there is no padding; None without ``mask_zero``."""
+        import keras
+
         return keras.ops.not_equal(inputs, 0) if self.mask_zero else None
 
     def compute_output_shape(self, input_shape: Any) -> tuple[Any, ...]:
@@ -106,6 +132,8 @@ class PartitionedEmbedding(keras.layers.Layer):
 
     def get_config(self) -> dict[str, Any]:
         """Returns the arguments, as Keras saves them."""
+        import keras
+
         return {
             **super().get_config(),
             "input_dim": self.input_dim,
