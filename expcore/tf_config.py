@@ -81,7 +81,7 @@ class ClusterTask:
         return len(dict(self.jobs).get(job, ()))
 
 
-def parse_tf_config(source: str | Mapping[str, Any] | None) -> ClusterTask:
+def parse_tf_config(source: str | Mapping[str, Any] | None, *, warn: bool = True) -> ClusterTask:
     """Reads and checks TF_CONFIG.
 
     Without a cluster the task may be left out, or be worker 0 or evaluator 0. A cluster has one chief or
@@ -90,12 +90,13 @@ def parse_tf_config(source: str | Mapping[str, Any] | None) -> ClusterTask:
 
     Args:
         source: JSON text, or the mapping that it stands for; None or blank text: a process on its own.
+        warn: whether unknown keys are told; False where it is read once more.
 
     Raises:
         ClusterError: anything is wrong; one line that names the place, the value, the rule and a way out.
     """
     config = _load(source)
-    _check_top(config)
+    _check_top(config, warn)
     jobs = _read_jobs(config.get("cluster") or {})
     task_type, task_id = _read_task(config.get("task") or {}, jobs)
     outside = task_type is None or task_type == "evaluator" or sum(map(len, jobs.values())) < 2
@@ -169,11 +170,12 @@ def _refuse_twice(value: Any, path: str) -> None:
             _refuse_twice(inner, f"{path}[{n}]")
 
 
-def _check_top(config: Mapping[str, Any]) -> None:
+def _check_top(config: Mapping[str, Any], warn: bool) -> None:
     for key, value in config.items():
         if key not in _KNOWN_KEYS:
             close = nearest(key, _KNOWN_KEYS) if isinstance(key, str) else ""
-            _LOG.warning("TF_CONFIG: the key %s is not known and is ignored%s", shown(key), close)
+            if warn:
+                _LOG.warning("TF_CONFIG: the key %s is not known and is ignored%s", shown(key), close)
         elif value is not None and not isinstance(value, _KNOWN_KEYS[key][0]):
             _fail(f".{key}", value, f"it must be {_KNOWN_KEYS[key][1]}", "correct it or leave it out")
     if config.get("model_dir") == "":

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import click
 
 from expcore.cli.choices import choice_options, choose
-from expcore.cli.output_dir import check_output_dir
+from expcore.cli.output_dir import check_output_dir, make_output_dir
 from expcore.cli.streams import log_level, log_options, logging_to_stderr
 
 if TYPE_CHECKING:
@@ -69,6 +69,8 @@ def launch(
     shape = Shape(workers, ps, int(evaluator))
     check_file(file)
     check_output_dir(output_dir)
+    logs = Path(output_dir, "expcore", "launch")
+    make_output_dir(str(logs))
     if not allow_server:
         leave_network()
     # -P: a folder called expcore in the current one, such as a model directory has, is not this package.
@@ -81,7 +83,7 @@ def launch(
             shape,
             # Where there is an evaluator, the chief need not evaluate as well.
             lambda task: [*command, *(_TRAIN if evaluator and task.kind == "chief" else ())],
-            Path(output_dir, "expcore", "launch"),
+            logs,
             restarts=restarts,
             clock=RealClock(),
             say=say,

@@ -23,3 +23,15 @@ def check_output_dir(output_dir: str) -> None:
         raise CannotWrite(f"output directory {output_dir!r}: {place!r} is not a folder; name another one")
     if not os.access(place, os.W_OK | os.X_OK):
         raise CannotWrite(f"output directory {output_dir!r}: {place!r} cannot be written; name another one")
+
+
+def make_output_dir(output_dir: str) -> None:
+    """Makes it, if it is not there yet.
+
+    Raises:
+        CannotWrite: it cannot be made.
+    """
+    try:
+        os.makedirs(output_dir, exist_ok=True)
+    except OSError as error:
+        raise CannotWrite(f"output directory {output_dir!r}: {error.strerror}; name another one") from error

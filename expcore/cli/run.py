@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from expcore.cli.choices import choice_options, choose
-from expcore.cli.output_dir import check_output_dir
+from expcore.cli.output_dir import check_output_dir, make_output_dir
 from expcore.cli.streams import log_level, log_options, logging_to_stderr
-from expcore.errors import EXIT_NO_NEWS, CannotWrite
+from expcore.errors import EXIT_NO_NEWS
 
 if TYPE_CHECKING:
     from expcore.experiment import Experiment
@@ -73,14 +73,12 @@ def _run(file: str, output_dir: str, schedule: str | None, allow_imports: bool) 
 
     default_host().settings  # noqa: B018  (wrong choices are told before anything heavy is imported)
     check_output_dir(output_dir)
-    parse_tf_config(os.environ.get("TF_CONFIG"))  # a wrong one is told before anything heavy is imported
+    # A wrong one is told before anything heavy is imported; of the rest the experiment's RunConfig tells.
+    parse_tf_config(os.environ.get("TF_CONFIG"), warn=False)
     found = read(file, allow_imports=allow_imports)
     options = found.options if schedule in (None, found.schedule) else {}
     name = schedule or found.schedule
-    try:
-        os.makedirs(output_dir, exist_ok=True)
-    except OSError as error:
-        raise CannotWrite(f"output directory {output_dir!r}: {error.strerror}; name another one") from error
+    make_output_dir(output_dir)
     experiment = build_experiment(found.build, output_dir)
     known = len(experiment.history.exports)
     with signals_interrupt(experiment):

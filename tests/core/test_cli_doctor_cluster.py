@@ -228,11 +228,21 @@ def test_launch_finds_before_it_starts_anything_what_can_be_found(tmp_path):
 
     code, text = told(experiment, "--output-dir", tmp_path / "file")
     assert (code, "is not a folder" in text) == (73, True)
+    code, text = told(experiment, "--output-dir", "/proc/none")
+    assert (code, "name another one" in text) == (73, True)
     code, text = told(tmp_path / "no.py", "--output-dir", tmp_path / "run")
     assert (code, "there is no such file" in text) == (64, True)
     code, text = told(experiment, "--workers", "5000", "--output-dir", tmp_path / "run")
     assert (code, "0<=x<=64" in text) == (64, True)
     assert not (tmp_path / "run").exists()
+
+
+def test_run_tells_an_unknown_key_of_tf_config_once(monkeypatch, tmp_path):
+    experiment = tmp_path / "experiment.py"
+    experiment.write_text("import expcore\ndef experiment(output_dir):\n    expcore.RunConfig()\n")
+    monkeypatch.setenv("TF_CONFIG", '{"none": 1}')
+    done = CliRunner().invoke(main, ["run", str(experiment), "--output-dir", str(tmp_path / "run")])
+    assert done.stderr.count("the key 'none' is not known") == 1
 
 
 def test_run_tells_a_wrong_tf_config_before_the_experiment_is_read(monkeypatch, tmp_path):

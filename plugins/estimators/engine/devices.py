@@ -37,7 +37,7 @@ class Devices(Alone, Workers):
         for variable in variables:
             parts = parts_of(variable)
             base, *others = [tf.convert_to_tensor(part) for part in parts]
-            mean = base + tf.add_n([base - base, *(other - base for other in others)]) / self.count
+            mean = base + sum((other - base for other in others), tf.zeros_like(base)) / self.count
             for part in parts:
                 part.assign(mean)
 

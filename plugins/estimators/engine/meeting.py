@@ -123,10 +123,23 @@ def _listening(own: str | None, complete: threading.Event) -> Iterator[None]:
             thread.join()
 
 
-def _is_there(address: str) -> bool:
+def connect(address: str, secs: float) -> socket.socket:
+    """Connects to a task.
+
+    Args:
+        address: of the task, as TF_CONFIG has it.
+        secs: how long connecting may take, and each answer then.
+
+    Raises:
+        OSError: nobody is there, or does not answer in time.
+    """
     host, _, port = address.rpartition(":")
+    return socket.create_connection((host.strip("[]"), int(port)), timeout=secs)
+
+
+def _is_there(address: str) -> bool:
     try:
-        socket.create_connection((host.strip("[]"), int(port)), timeout=_CONNECT_SECS).close()
+        connect(address, _CONNECT_SECS).close()
     except OSError:  # not resolved yet, refused, or no answer
         return False
     return True
@@ -134,10 +147,8 @@ def _is_there(address: str) -> bool:
 
 def _says_go(address: str) -> bool:
     """Whether the chief says no more that somebody is missing; TensorFlow may be listening there already."""
-    host, _, port = address.rpartition(":")
     try:
-        with socket.create_connection((host.strip("[]"), int(port)), timeout=_CONNECT_SECS) as connection:
-            connection.settimeout(_CONNECT_SECS)
+        with connect(address, _CONNECT_SECS) as connection:
             return connection.recv(len(_WAIT)) != _WAIT
     except TimeoutError:
         return True  # it listens and says nothing

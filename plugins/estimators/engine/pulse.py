@@ -9,7 +9,6 @@ from __future__ import annotations
 import enum
 import logging
 import os
-import socket
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -17,6 +16,7 @@ from contextlib import contextmanager
 
 from expcore.errors import EXIT_PEER_LOST, PeerLost
 from expcore.types import Clock
+from expcore_plugins.estimators.engine.meeting import connect
 
 _LOG = logging.getLogger(__name__)
 
@@ -38,9 +38,8 @@ class Answer(enum.Enum):
 
 def answer_of(address: str) -> Answer:
     """Looks whether a server of TensorFlow lives: it says something to whoever connects, as HTTP/2 has it."""
-    host, _, port = address.rpartition(":")
     try:
-        with socket.create_connection((host.strip("[]"), int(port)), timeout=_ANSWER_SECS) as connection:
+        with connect(address, _ANSWER_SECS) as connection:
             return Answer.ALIVE if connection.recv(9) else Answer.GONE
     except (ConnectionRefusedError, ConnectionResetError):
         return Answer.GONE

@@ -51,16 +51,16 @@ class Workers:
             endless: whether its data have no end.
 
         Returns:
-            Whether all agree on sharing, or not.
+            Whether all read alike; False: some share the data and others do not.
         """
         import numpy as np
 
         some_share, some_do_not, unknown, finite = self.any_of(shared, not shared, rows is None, not endless)
-        total = None
-        if not shared and not unknown:
-            total = int(self.together([np.int32(rows)])[0])
+        if some_share and some_do_not:
+            return False
+        total = None if shared or unknown else int(self.together([np.int32(rows)])[0])
         self.reading = Reading(shared, total, endless=not shared and not finite)
-        return not (some_share and some_do_not)
+        return True
 
     # -- while a graph is made ----------------------------------------------------------------------
 
@@ -207,7 +207,7 @@ def _numbers_of(replica: Any) -> Iterator[None]:
     graph = tf.compat.v1.get_default_graph()
     seed = graph.seed
     if seed is not None:
-        graph.seed = (seed + int(replica or 0) * SEED_STRIDE) % 2**31
+        graph.seed = (seed + int(replica) * SEED_STRIDE) % 2**31
     try:
         yield
     finally:

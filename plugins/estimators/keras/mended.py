@@ -99,7 +99,7 @@ def statistics(model: Any) -> list[Any]:
     return [
         v
         for layer in model._flatten_layers()
-        if not isinstance(layer, (keras.layers.BatchNormalization, keras.metrics.Metric))
+        if not isinstance(layer, keras.layers.BatchNormalization)
         for v in layer._non_trainable_variables
         if keras.backend.is_float_dtype(v.dtype)
     ]
