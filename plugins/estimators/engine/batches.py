@@ -47,6 +47,22 @@ def rows_between(batch: Any, first: Any, end: Any) -> Any:
     return tf.nest.map_structure(part, batch, expand_composites=False)
 
 
+def with_rows_unknown(batch: Any) -> Any:
+    """Returns the same batch, of whose dense components nobody knows how many rows they have."""
+    import tensorflow as tf
+
+    def unknown(component: Any) -> Any:
+        if (
+            not is_tensor(component)
+            or not isinstance(component, tf.Tensor)
+            or component.shape.rank in (None, 0)
+        ):
+            return component
+        return tf.compat.v1.placeholder_with_default(component, [None, *component.shape[1:]])
+
+    return tf.nest.map_structure(unknown, batch, expand_composites=False)
+
+
 def fingerprint(batch: Any) -> Any:
     """Returns a whole number, int64, that hangs on every value of a batch and on its place."""
     import tensorflow as tf

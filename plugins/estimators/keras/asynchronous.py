@@ -9,7 +9,8 @@ from functools import partial
 from typing import Any
 
 from expcore.errors import InvalidArgument, listing
-from expcore_plugins.estimators.keras.mended import changed
+from expcore_plugins.estimators.keras.changes import changed
+from expcore_plugins.estimators.keras.tallies import leaves, names_of
 from expcore_plugins.estimators.keras.trainable import KerasTrainable, optimizers
 
 _LOG = logging.getLogger(__name__)
@@ -43,7 +44,8 @@ class KerasAsynchronous(KerasTrainable):
             )
         if model.jit_compile:
             _LOG.warning("model %r: jit_compile is not used with parameter servers", model.name)
-        self._left_out: list[Any] | None = None
+        self._left_out: list[Any] = []
+        self._names: set[str] = set()
         self._added = (keras.metrics.Mean, keras.metrics.Sum)
 
     @property
@@ -54,33 +56,31 @@ class KerasAsynchronous(KerasTrainable):
     def prepare(self, spec: Any) -> None:
         """Makes all variables, and looks which metrics can be kept."""
         super().prepare(spec)
-        every = [m for metric in self.native.metrics for m in _leaves(metric)]
+        every = [m for metric in self.native.metrics for m in leaves(metric)]
         self._left_out = [m for m in every if m.variables and not isinstance(m, self._added)]
+        self._names = names_of(self.native, self._left_out)
         if self._left_out:
             _LOG.warning(
                 "metrics %s are left out of training: workers would overwrite each other's counts; they are "
                 "computed in evaluations",
-                listing([m.name for m in self._left_out]),
+                listing(sorted(self._names)),
             )
 
     def train_step(self, batch: Any) -> Any:
         """The model's ``train_step``, in which counters are added to."""
-        left_out = self._left_out or []
         with ExitStack() as stack:
             change = partial(changed, stack)
-            for metric in left_out:
+            for metric in self._left_out:
                 change(metric, "update_state", lambda _: _nothing)
             counters = [v for metric in self.native.metrics for v in metric.variables]
             for variable in [o.iterations for o in optimizers(self.native)] + counters:
                 change(variable, "assign_add", lambda _, v=variable: partial(_add, v))
             logs = super().train_step(batch)
-        names = {metric.name for metric in left_out}
-        return {k: v for k, v in logs.items() if k not in names} if isinstance(logs, Mapping) else logs
+        return {k: v for k, v in logs.items() if k not in self._names} if isinstance(logs, Mapping) else logs
 
     def metrics(self) -> Mapping[str, Any]:
         """The training metrics of now, without those that are left out."""
-        names = {metric.name for metric in self._left_out or []}
-        return {k: v for k, v in self.native.get_metrics_result().items() if k not in names}
+        return {k: v for k, v in self.native.get_metrics_result().items() if k not in self._names}
 
 
 def _check_optimizer(optimizer: Any) -> None:
@@ -97,12 +97,6 @@ def _check_optimizer(optimizer: Any) -> None:
             f"optimizer {optimizer.name!r}: a LossScaleOptimizer with parameter servers: workers would "
             "overwrite each other's scale; use bfloat16, which needs none"
         )
-
-
-def _leaves(metric: Any) -> list[Any]:
-    """A metric, or the metrics that a container of Keras's is made of."""
-    inner = getattr(metric, "metrics", None)
-    return [leaf for one in inner for leaf in _leaves(one)] if inner else [metric]
 
 
 def _add(variable: Any, value: Any) -> Any:

@@ -8,32 +8,22 @@ There is no public way to any of these places: those that are changed are checke
 from __future__ import annotations
 
 import logging
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from functools import partial
-from types import MethodType, ModuleType
+from types import MethodType
 from typing import Any
 
 from expcore.errors import ExpcoreError, InvalidArgument, listing
 from expcore_plugins.estimators.engine.devices import parts_of
 from expcore_plugins.estimators.engine.replicas import SEED_STRIDE, Rows
 from expcore_plugins.estimators.engine.workers import summed
+from expcore_plugins.estimators.keras import gradients, tallies
+from expcore_plugins.estimators.keras.changes import changed
+from expcore_plugins.estimators.keras.part import part_here
 from expcore_plugins.estimators.keras.trainable import optimizers
 
 _LOG = logging.getLogger(__name__)
-
-_here = threading.local()
-
-
-@contextmanager
-def rows_are(rows: Rows) -> Iterator[None]:
-    """A context that says which rows the step traced in this thread has."""
-    _here.rows = rows
-    try:
-        yield
-    finally:
-        del _here.rows
 
 
 def check_supported(model: Any) -> None:
@@ -127,11 +117,14 @@ def variables_of_one(model: Any) -> Iterator[None]:
 def keras_for(model: Any) -> Iterator[None]:
     """A context in which steps of this model are traced as those of one replica of several."""
     import keras
+    import tensorflow as tf
     from keras.src.losses import loss as losses
 
     with ExitStack() as stack:
         change = partial(changed, stack)
+        change(tf.GradientTape, "gradient", gradients.of_all)
         change(losses, "reduce_values", lambda _: reduce_values)
+        change(losses, "reduce_weighted_values", _of_single_numbers)
         change(losses, "apply_mask", lambda _: partial(apply_mask, losses.squeeze_or_expand_to_same_rank))
         change(keras.random.SeedGenerator, "next", _own_seed)
         change(keras.layers.BatchNormalization, "_moments", _moments_of_all)
@@ -139,26 +132,16 @@ def keras_for(model: Any) -> Iterator[None]:
         for tracker in [model._loss_tracker, *getattr(model._compile_loss, "metrics", ())]:
             if tracker is not None:
                 change(tracker, "update_state", _weighed_alike)
+        tallies.mend(change, model)
         for optimizer in optimizers(model):
-            _mend_optimizer(change, optimizer, outermost=True)
-            inner = getattr(optimizer, "inner_optimizer", None)
-            if inner is not None:
-                _mend_optimizer(change, inner, outermost=False)
+            for one in (optimizer, getattr(optimizer, "inner_optimizer", None)):
+                if one is not None:
+                    _mend_optimizer(change, one)
         yield
 
 
-def changed(stack: ExitStack, owner: Any, name: str, change: Callable[[Any], Any]) -> None:
-    """Replaces an attribute by what ``change`` makes of it, until the stack is left."""
-    plain = isinstance(owner, (type, ModuleType))
-    # Keras's objects keep track of what is set on them: they are not to see this.
-    write, remove = (setattr, delattr) if plain else (object.__setattr__, object.__delattr__)
-    own, before = name in vars(owner), getattr(owner, name)
-    write(owner, name, change(before))
-    stack.callback(partial(write, owner, name, before) if own else partial(remove, owner, name))
-
-
-def _mend_optimizer(change: Callable[..., None], optimizer: Any, *, outermost: bool) -> None:
-    """Gradients are summed once, before anything is done with them; all after that is this replica's own."""
+def _mend_optimizer(change: Callable[..., None], optimizer: Any) -> None:
+    """Gradients are summed where a tape gives them; all after that is this replica's own."""
     from keras.src.optimizers.base_optimizer import BaseOptimizer
 
     for name in (
@@ -172,51 +155,50 @@ def _mend_optimizer(change: Callable[..., None], optimizer: Any, *, outermost: b
     change(optimizer._iterations, "assign_add", lambda _: partial(_add_here, optimizer._iterations))
     if hasattr(optimizer, "_tf_apply"):  # a LossScaleOptimizer
         change(optimizer, "_tf_apply", lambda _: optimizer._common_apply)
-    if outermost:
-        change(optimizer, "apply", lambda apply: partial(_apply_sum, apply))
 
 
 def _add_here(variable: Any, value: Any) -> Any:
     import tensorflow as tf
 
     parts = parts_of(variable.value)
-    own = parts[_here.rows.replica] if len(parts) > 1 else parts[0]
+    own = parts[part_here().rows.replica] if len(parts) > 1 else parts[0]
     return own.assign_add(tf.cast(value, own.dtype))
-
-
-def _apply_sum(apply: Any, grads: Any, trainable_variables: Any = None) -> Any:
-    grads = list(map(_summable, grads))
-    present = [g for g in grads if g is not None]
-    total = iter(summed(present) if present else ())
-    return apply([g if g is None else next(total) for g in grads], trainable_variables)
-
-
-def _summable(grad: Any) -> Any:
-    """A gradient as collectives can sum it: slices only where each step has as many of them."""
-    import tensorflow as tf
-
-    if isinstance(grad, tf.IndexedSlices) and grad.values.shape[0] is None:
-        return tf.convert_to_tensor(grad)
-    return grad
 
 
 def reduce_values(values: Any, sample_weight: Any = None, reduction: Any = "sum_over_batch_size") -> Any:
     """Keras's function of this name, divided by what all replicas have: the sum over them is the loss."""
     import tensorflow as tf
 
-    rows = _here.rows
-    if reduction is None or reduction == "none":
+    rows, terms = part_here().rows, part_here().terms
+    if reduction is None or reduction == "none" or values.shape.rank == 0:
         return values
-    if values.shape.rank == 0:  # a loss function took the mean by itself
-        return values if reduction == "sum" else values * share(rows, values.dtype)
     total = tf.reduce_sum(values)
     if reduction == "sum":
-        return total
+        return terms.is_part(total)
     if reduction == "mean_with_sample_weight" and sample_weight is not None:
         divisor = tf.stop_gradient(summed(tf.cast(tf.reduce_sum(sample_weight), total.dtype)))
     else:
         divisor = _size_of_all(values, rows, total.dtype)
-    return tf.math.divide_no_nan(total, divisor)
+    return terms.is_part(tf.math.divide_no_nan(total, divisor))
+
+
+def _of_single_numbers(reduce: Any) -> Any:
+    """Loss functions that give a single number for the whole batch, not one of each example."""
+
+    def reduced(values: Any, sample_weight: Any = None, mask: Any = None, **how: Any) -> Any:
+        import keras
+
+        values = keras.ops.convert_to_tensor(values)
+        if values.shape.rank != 0:
+            return reduce(values, sample_weight=sample_weight, mask=mask, **how)
+        if sample_weight is not None or mask is not None:
+            raise InvalidArgument(
+                f"model {part_here().model!r}: its loss function gives one number of a whole batch, while "
+                "the examples have weights or masks; give a loss of every example, or train in one process"
+            )
+        return part_here().of(values, "its loss function")
+
+    return reduced
 
 
 def apply_mask(same_rank: Any, sample_weight: Any, mask: Any, dtype: Any, reduction: Any) -> Any:
@@ -228,7 +210,7 @@ def apply_mask(same_rank: Any, sample_weight: Any, mask: Any, dtype: Any, reduct
     weights = tf.cast(mask, dtype)
     if reduction in ("mean", "sum_over_batch_size"):
         there = tf.cast(mask, tf.bool)
-        total = _size_of_all(mask, _here.rows, weights.dtype)
+        total = _size_of_all(mask, part_here().rows, weights.dtype)
         valid = summed(tf.reduce_sum(tf.cast(there, dtype)))
         weights = tf.where(there, tf.math.divide_no_nan(total, valid), tf.zeros_like(weights))
     if sample_weight is None:
@@ -245,19 +227,13 @@ def _size_of_all(values: Any, rows: Rows, dtype: Any) -> Any:
     return size / tf.cast(tf.maximum(rows.mine, 1), dtype) * tf.cast(rows.total, dtype)
 
 
-def share(rows: Rows, dtype: Any) -> Any:
-    """Returns the part of the whole batch's rows that this replica has."""
-    import tensorflow as tf
-
-    return tf.math.divide_no_nan(tf.cast(rows.mine, dtype), tf.cast(rows.total, dtype))
-
-
 def _by_rows(aggregate: Any) -> Any:
-    """Losses of layers, which Keras divides by the number of replicas: weighed by rows instead."""
+    """Losses of layers, which Keras divides by the number of replicas: this one's part instead."""
 
     def aggregated(loss: Any) -> Any:
-        value = aggregate(loss)
-        return value * share(_here.rows, value.dtype) * _here.rows.replicas
+        part = part_here()
+        value = aggregate(loss)  # a scalar, whatever a layer gave
+        return part.terms.is_part(part.of(value, "a loss of a layer (add_loss)") * part.rows.replicas)
 
     return aggregated
 
@@ -268,9 +244,10 @@ def _weighed_alike(update_state: Any) -> Any:
     def update(values: Any, sample_weight: Any = None) -> Any:
         import tensorflow as tf
 
-        rows = _here.rows
-        weight = tf.constant(1.0) if sample_weight is None else tf.cast(rows.total, tf.float32)
-        return update_state(values, sample_weight=weight / float(rows.replicas))
+        part = part_here()
+        weight = tf.constant(1.0) if sample_weight is None else tf.cast(part.rows.total, tf.float32)
+        value = part.of(values, "its loss")
+        return update_state(value, sample_weight=weight / float(part.rows.replicas))
 
     return update
 
@@ -282,7 +259,7 @@ def _own_seed(following: Any) -> Any:
         import tensorflow as tf
 
         seed = following(generator, ordered)
-        offset = tf.cast(_here.rows.replica * SEED_STRIDE, tf.int64)
+        offset = tf.cast(part_here().rows.replica * SEED_STRIDE, tf.int64)
         return seed + tf.cast(tf.stack([offset, tf.zeros_like(offset)]), seed.dtype)
 
     return next_of_replica

@@ -7,11 +7,17 @@ from collections.abc import Iterable, Mapping
 from contextlib import AbstractContextManager
 from typing import Any
 
-from expcore_plugins.estimators.engine.devices import Devices
+from expcore.errors import InvalidArgument, listing
+from expcore_plugins.estimators.engine.batches import with_rows_unknown
+from expcore_plugins.estimators.engine.calls import named_logs
+from expcore_plugins.estimators.engine.devices import Devices, parts_of
 from expcore_plugins.estimators.engine.replicas import Rows
+from expcore_plugins.estimators.engine.terms import NoTerms, Terms
 from expcore_plugins.estimators.engine.workers import Workers, summed
 from expcore_plugins.estimators.keras import mended
-from expcore_plugins.estimators.keras.trainable import KerasTrainable
+from expcore_plugins.estimators.keras.part import Part, part_is
+from expcore_plugins.estimators.keras.tallies import names_of
+from expcore_plugins.estimators.keras.trainable import KerasTrainable, optimizers
 
 _LOG = logging.getLogger(__name__)
 
@@ -33,6 +39,8 @@ class KerasReplica(KerasTrainable):
     def __init__(self, model: Any, class_weight: Mapping[int, float] | None, workers: Workers) -> None:
         super().__init__(model, class_weight)
         self._workers = workers
+        self._from_metrics: set[str] = set()
+        self._left_out: set[str] = set()
         mended.check_supported(model)
         if model.jit_compile:
             _LOG.warning(
@@ -63,17 +71,62 @@ class KerasReplica(KerasTrainable):
             return self._workers.each(self._on_rows, batch)
 
     def _on_rows(self, batch: Any, rows: Rows) -> Any:
+        batch = with_rows_unknown(batch)  # so that no step takes their number for a constant
+        counters = [
+            one for metric in self.native.metrics for v in metric.variables for one in parts_of(v.value)
+        ]
+        part = Part(self.name, rows, Terms(batch, rows.replicas, counters))
+        with part_is(part):
+            logs = dict(named_logs(super().train_step(batch)))
+        self._check_weights(part)
+        left_out = names_of(self.native, part.left_out)
+        results = set(self.native.get_metrics_result()) - left_out
+        if set(logs) == results | left_out:
+            # This replica's own; ``finished`` makes those of all.
+            self._from_metrics, told = results, {name: logs[name] for name in logs if name in results}
+        else:
+            told = self._told(part, logs, results)
+        self._say_left_out(set(logs) - set(told))
+        return told
+
+    def _say_left_out(self, names: set[str]) -> None:
+        if names - self._left_out:
+            _LOG.warning(
+                "model %r: %s of training steps left out, which replicas that have a part of the batch each "
+                "cannot tell: neither a sum nor a mean over the examples; evaluations compute metrics of the "
+                "whole data",
+                self.name,
+                listing(sorted(names)),
+            )
+        self._left_out |= names
+
+    def _told(self, part: Part, logs: Mapping[str, Any], results: set[str]) -> dict[str, Any]:
+        """What a step of the model's own returns: sums over the replicas, or their metrics."""
         import tensorflow as tf
 
-        with mended.rows_are(rows):
-            logs = super().train_step(batch)
-        if self._are_metrics(logs):
-            return logs  # this process's own; ``finished`` makes those of all
-        # What a step of the model's own tells: the mean over examples, if it is a mean over this one's.
-        return tf.nest.map_structure(lambda v: summed(v * mended.share(rows, v.dtype)), logs)
+        told: dict[str, Any] = {}
+        self._from_metrics = set()
+        for name, value in logs.items():
+            number = tf.convert_to_tensor(value)
+            if not number.dtype.is_floating:
+                number = tf.cast(number, tf.float32)
+            try:
+                told[name] = summed(part.terms.part(number))
+            except NoTerms:
+                if name in results:
+                    told[name] = number
+                    self._from_metrics.add(name)
+        return told
 
-    def _are_metrics(self, logs: Any) -> bool:
-        return isinstance(logs, Mapping) and set(logs) == set(self.native.get_metrics_result())
+    def _check_weights(self, part: Part) -> None:
+        alike = [*self.native.trainable_variables, *(v for o in optimizers(self.native) for v in o.variables)]
+        changed = part.terms.changes([one for v in alike for one in parts_of(v.value)])
+        if changed is not None:
+            raise InvalidArgument(
+                f"model {self.name!r}: its step gives the variable {changed!r} a value that hangs on the "
+                "rows of one replica, so that the replicas would have different weights; change weights by "
+                "what tf.GradientTape.gradient gives, or train in one process"
+            )
 
     def apart(self) -> AbstractContextManager[None]:
         """A context in which every variable is that of the first device alone, as if there were no other."""
@@ -87,11 +140,11 @@ class KerasReplica(KerasTrainable):
         import keras
 
         self._workers.average([v.value for v in mended.statistics(self.native)])
-        names = list(names)
-        if set(names) != set(self.native.get_metrics_result()):
+        if not self._from_metrics:
             return logs
         variables = [v for metric in self.native.metrics for v in metric.variables]
         totals = self._workers.summed([v.value for v in variables])
         with keras.StatelessScope(state_mapping=list(zip(variables, totals, strict=True))):
             results = self.native.get_metrics_result()
-        return [results[name] for name in names]
+        told = zip(names, logs, strict=True)
+        return [results[name] if name in self._from_metrics else log for name, log in told]

@@ -253,36 +253,220 @@ def sparse():
     return model, lambda: dataset(words, y, remainder=True)
 
 
-@case("a training step of its own")
-def own_step():
+def two_layers(train_step, metrics=(), **compiled):
+    """A model with a training step of its own, a function of the model, features and labels."""
     import keras
-    import tensorflow as tf
-
-    x, y, _ = numbers()
 
     class Own(keras.Model):
         def __init__(self):
             super().__init__()
             self.one, self.two = hidden(), keras.layers.Dense(1)
+            self.tracker = keras.metrics.Mean("told")
+            self.weighed = keras.metrics.Mean("weighed")
 
         def call(self, x):
             return self.two(self.one(x))
 
         def train_step(self, data):
-            x, y = data
+            return train_step(self, *data)
+
+    built = Own()
+    built.compile(loss="mse", metrics=list(metrics) or None, **{"optimizer": "adam", **compiled})
+    return built
+
+
+def gradients(model, loss):
+    """Gradients of ``loss(given)`` after a tape, the loss, and what the model gives."""
+    import tensorflow as tf
+
+    with tf.GradientTape() as tape:
+        given = model(model.seen, training=True)
+        value = loss(given)
+    return tape.gradient(value, model.trainable_variables), value, given
+
+
+def apply(model, found):
+    model.optimizer.apply_gradients(zip(found, model.trainable_variables, strict=True))
+
+
+def plain(model, x, y):
+    import tensorflow as tf
+
+    model.seen = x
+    found, loss, given = gradients(model, lambda given: model.compute_loss(y=y, y_pred=given))
+    apply(model, found)
+    return {"mean": tf.reduce_mean(tf.abs(given)), "whole": loss, "norm": tf.linalg.global_norm(found)}
+
+
+def clipped(model, x, y):
+    import tensorflow as tf
+
+    model.seen = x
+    found, *_ = gradients(model, lambda given: model.compute_loss(y=y, y_pred=given))
+    found, norm = tf.clip_by_global_norm(found, 0.1)
+    apply(model, found)
+    return {"norm": norm}
+
+
+def by_hand(model, x, y):
+    """Means and sums, of examples and of batches, weights, and what does not hang on the data."""
+    import keras
+    import tensorflow as tf
+
+    model.seen = x
+
+    def loss(given):
+        squares = tf.square(given - y)
+        mean = keras.ops.mean(keras.ops.sum(squares, axis=1))
+        average = tf.reduce_sum(squares) / tf.cast(tf.shape(squares)[0], tf.float32)
+        total = 0.01 * keras.ops.sum(squares) - tf.nn.l2_loss(given) / 90.0
+        weights = tf.add_n([tf.nn.l2_loss(v) for v in model.trainable_variables])
+        return 2.0 * mean + 0.3 * average + total + 0.05 * weights
+
+    found, value, given = gradients(model, loss)
+    apply(model, found)
+    model.tracker.update_state(value)
+    model.weighed.update_state(tf.reduce_mean(given), sample_weight=tf.shape(x)[0])
+    return {
+        "told": model.tracker.result(),
+        "weighed": model.weighed.result(),
+    }
+
+
+def of_some(model, x, y):
+    """A mean of some of the rows, as many as there are."""
+    import tensorflow as tf
+
+    model.seen = x
+    found, *_ = gradients(model, lambda given: tf.reduce_mean(tf.boolean_mask((given - y) ** 2, y[:, 0] > 0)))
+    apply(model, found)
+    return {}
+
+
+def assigned(model, x, y):
+    model.seen = x
+    found, loss, _ = gradients(model, lambda given: model.compute_loss(y=y, y_pred=given))
+    for variable, grad in zip(model.trainable_variables, found, strict=True):
+        variable.assign_sub(0.1 * grad)
+    return {"whole": loss}
+
+
+OWN_STEPS = {
+    "a training step of its own": plain,
+    "gradients that it clips itself": clipped,
+    "a loss written by hand": by_hand,
+    "a mean of some rows": of_some,
+    "weights that it assigns": assigned,
+}
+
+for _name in OWN_STEPS:
+
+    @case(_name, step=OWN_STEPS[_name])
+    def own_step(step):
+        x, y, _ = numbers()
+        how = {"optimizer": "sgd"} if step is assigned else {}
+        return lambda: two_layers(step, **how), lambda: dataset(x, y, remainder=True)
+
+
+@case("two optimizers")
+def adversaries():
+    import keras
+    import tensorflow as tf
+
+    x, _, _ = numbers()
+
+    class Adversaries(keras.Model):
+        def __init__(self):
+            super().__init__()
+            self.maker, self.judge = keras.layers.Dense(6), keras.layers.Dense(1)
+            self.seen = keras.metrics.Mean("judged")
+            self.other = keras.optimizers.SGD(0.05)
+
+        def call(self, x):
+            return self.judge(self.maker(x))
+
+        def train_step(self, data):
+            (x,) = data
+            cross = keras.losses.BinaryCrossentropy(from_logits=True)
+            made = self.maker(x[:, ::-1])
+            ones, zeros = tf.ones_like(x[:, :1]), tf.zeros_like(x[:, :1])
             with tf.GradientTape() as tape:
-                given = self(x, training=True)
-                loss = self.compute_loss(y=y, y_pred=given)
-            found = tape.gradient(loss, self.trainable_variables)
-            self.optimizer.apply_gradients(zip(found, self.trainable_variables, strict=True))
-            return {"spread": tf.reduce_mean(tf.abs(given))}
+                judged = cross(tf.concat([ones, zeros], 0), self.judge(tf.concat([x, made], 0)))
+            found = tape.gradient(judged, self.judge.trainable_variables)
+            self.optimizer.apply(found, self.judge.trainable_variables)
+            with tf.GradientTape() as tape:
+                fooled = cross(ones, self.judge(self.maker(x[:, ::-1])))
+            found = tape.gradient(fooled, self.maker.trainable_variables)
+            self.other.apply(found, self.maker.trainable_variables)
+            self.seen.update_state(judged)
+            return {"judged": self.seen.result(), "fooled": fooled}
 
     def model():
-        built = Own()
-        built.compile("adam", "mse")
+        built = Adversaries()
+        built.compile(keras.optimizers.SGD(0.05))
         return built
 
-    return model, lambda: dataset(x, y)
+    return model, lambda: dataset(x, remainder=True)
+
+
+@case("losses of layers")
+def added():
+    import keras
+
+    x, y, _ = numbers()
+
+    class Penalty(keras.layers.Layer):
+        def call(self, x):
+            self.add_loss(0.01 * keras.ops.sum(x**2))
+            self.add_loss(0.1 * keras.ops.mean(keras.ops.sum(x**2, axis=1)))
+            self.add_loss(0.02 * keras.ops.sum(keras.ops.abs(x), axis=1))
+            return x
+
+    return lambda: dense(hidden(), Penalty(), optimizer="adam"), lambda: dataset(x, y, remainder=True)
+
+
+@case("a loss function that takes the sum itself")
+def own_sum():
+    import keras
+
+    x, y, _ = numbers()
+
+    def loss(true, given):
+        return keras.ops.sum(keras.ops.square(true - given))
+
+    sgd = keras.optimizers.SGD
+    return lambda: dense(hidden(), optimizer=sgd(0.01), loss=loss), lambda: dataset(x, y, remainder=True)
+
+
+@case("metrics of its own")
+def own_metrics():
+    import keras
+
+    x, y, _ = numbers()
+
+    class PerBatch(keras.metrics.Metric):
+        """The mean over batches of a batch's mean."""
+
+        def __init__(self):
+            super().__init__(name="per_batch")
+            self.total = self.add_weight(name="total", initializer="zeros")
+            self.count = self.add_weight(name="count", initializer="zeros")
+
+        def update_state(self, true, given, sample_weight=None):
+            self.total.assign_add(keras.ops.mean(keras.ops.abs(true - given)))
+            self.count.assign(self.count + 1.0)
+
+        def result(self):
+            return self.total / self.count
+
+    def mean(true, given):
+        return keras.ops.mean(keras.ops.square(true - given))
+
+    metrics = lambda: [PerBatch(), mean, keras.metrics.AUC(), keras.metrics.RootMeanSquaredError()]  # noqa: E731
+    return (
+        lambda: dense(hidden(), optimizer="adam", metrics=metrics()),
+        lambda: dataset(x, y, remainder=True),
+    )
 
 
 @case("dropout")

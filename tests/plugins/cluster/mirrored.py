@@ -23,7 +23,9 @@ def main(folder):
     expcore.RunConfig = lambda **given: config(train_distribute=strategy, **given)
     cases = runpy.run_path(str(Path(__file__).with_name("cases.py")))
     found = {}
-    for name in [n for n in cases["CASES"] if n not in LEFT_OUT]:
+    only = cases["ONLY"]
+    chosen = [n for n in cases["CASES"] if n in only] or cases["CASES"]
+    for name in [n for n in chosen if n not in LEFT_OUT]:
         try:
             found[name] = cases["train"](name, folder)
         except Exception as error:  # told to the test, which fails with it

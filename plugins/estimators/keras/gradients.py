@@ -1,0 +1,96 @@
+"""Gradients, which are those of all replicas from the moment a tape gives them.
+
+So what a step makes of them (clips, scales, accumulates, applies with an optimizer or by hand) is what one
+device makes of the whole batch's.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from expcore.errors import InvalidArgument
+from expcore_plugins.estimators.engine.terms import SUM, NoTerms
+from expcore_plugins.estimators.engine.workers import summed
+from expcore_plugins.estimators.keras.part import Part, is_traced_here, part_here
+
+
+def of_all(gradient: Any) -> Any:
+    """``tf.GradientTape.gradient`` in a step of one of several replicas."""
+
+    def gradient_of_all(
+        tape: Any, target: Any, sources: Any, output_gradients: Any = None, **options: Any
+    ) -> Any:
+        import tensorflow as tf
+
+        places = [s for s in tf.nest.flatten(sources) if _is_variable(s)] if is_traced_here() else []
+        if not places:
+            return gradient(tape, target, sources, output_gradients, **options)
+        part = part_here()
+        _check_nothing_records(part, tape)
+        if output_gradients is None:
+            target, output_gradients = _weighed(part, target)
+        found = gradient(tape, target, sources, output_gradients, **options)
+        flat = tf.nest.flatten(found)
+        chosen = [
+            i
+            for i, (grad, source) in enumerate(zip(flat, tf.nest.flatten(sources), strict=True))
+            if grad is not None and _is_variable(source)
+        ]
+        if chosen:
+            totals = summed([_summable(part, flat[i]) for i in chosen])
+            for i, total in zip(chosen, totals, strict=True):
+                flat[i] = _the_same(part, total)
+        return tf.nest.pack_sequence_as(sources, flat)
+
+    return gradient_of_all
+
+
+def _is_variable(source: Any) -> bool:
+    return hasattr(source, "handle") or hasattr(source, "assign")
+
+
+def _check_nothing_records(part: Part, tape: Any) -> None:
+    """A gradient that is itself differentiated would be added up twice."""
+    from tensorflow.python.eager import record
+
+    if record.could_possibly_record() and not tape._recording:
+        raise InvalidArgument(
+            f"model {part.model!r}: its step takes gradients with regard to variables while another tape "
+            "records, which replicas that have a part of the batch each cannot; train in one process"
+        )
+
+
+def _weighed(part: Part, target: Any) -> tuple[Any, Any]:
+    """What to differentiate, and by what each of it is multiplied, so that the sum is the whole batch's."""
+    import tensorflow as tf
+
+    targets = tf.nest.flatten(target)
+    try:
+        terms = [term for each in targets for term in part.terms.of(tf.convert_to_tensor(each))]
+    except NoTerms as error:
+        raise part.refusal("its loss", error) from None
+    if all(term.kind == SUM for term in terms):
+        return target, None  # a sum already
+    weights = [tf.cast(part.terms.weight(term), term.leaf.dtype) for term in terms]
+    return [t.leaf for t in terms], [w * tf.ones_like(t.leaf) for w, t in zip(weights, terms, strict=True)]
+
+
+def _summable(part: Part, grad: Any) -> Any:
+    """A gradient as collectives can sum it: slices only where all replicas have as many in each step."""
+    import tensorflow as tf
+
+    rows = part.rows
+    always = not tf.is_tensor(rows.mine) and not tf.is_tensor(rows.total)
+    if isinstance(grad, tf.IndexedSlices) and not (
+        always and rows.mine * rows.replicas == rows.total and part.terms.are_rows(grad.indices)
+    ):
+        return tf.convert_to_tensor(grad)
+    return grad
+
+
+def _the_same(part: Part, total: Any) -> Any:
+    import tensorflow as tf
+
+    for tensor in tf.nest.flatten(total, expand_composites=True):
+        part.terms.is_same(tensor)
+    return total

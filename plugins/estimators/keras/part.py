@@ -1,0 +1,76 @@
+"""The part of a step that is traced in this thread: the rows of one replica, and what comes of them."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from expcore.errors import InvalidArgument
+from expcore_plugins.estimators.engine.replicas import Rows
+from expcore_plugins.estimators.engine.terms import NoTerms, Terms
+
+_here = threading.local()
+
+
+@dataclass
+class Part:
+    """What one replica makes of its rows.
+
+    Attributes:
+        model: its name, for messages.
+        rows: which rows it has.
+        terms: what is computed of them.
+        left_out: the metrics that cannot be kept by several replicas.
+    """
+
+    model: str
+    rows: Rows
+    terms: Terms
+    left_out: list[Any] = field(default_factory=list)
+
+    def of(self, number: Any, what: str) -> Any:
+        """Returns a number that, added up over the replicas, is what the whole batch's would be.
+
+        Args:
+            number: of this replica's rows, a scalar.
+            what: it is, for messages.
+
+        Raises:
+            InvalidArgument: there is none.
+        """
+        try:
+            return self.terms.part(number)
+        except NoTerms as error:
+            raise self.refusal(what, error) from None
+
+    def refusal(self, what: str, error: NoTerms) -> InvalidArgument:
+        """Returns the error that says that a number has no part."""
+        return InvalidArgument(
+            f"model {self.model!r}: {what} comes from the operation {error}, which is neither a sum nor a "
+            "mean over the examples, so replicas that have a part of them each cannot make the whole "
+            "batch's; give a loss of every example (compile(loss=...), compute_loss, a Loss of Keras), sums "
+            "or means of them, or train in one process"
+        )
+
+
+@contextmanager
+def part_is(part: Part) -> Iterator[None]:
+    """A context that says what is traced in this thread."""
+    _here.part = part
+    try:
+        yield
+    finally:
+        del _here.part
+
+
+def part_here() -> Part:
+    """Returns what is traced in this thread; called within ``part_is``."""
+    return _here.part  # type: ignore[no-any-return]
+
+
+def is_traced_here() -> bool:
+    """Whether this thread traces a replica's part of a step."""
+    return hasattr(_here, "part")

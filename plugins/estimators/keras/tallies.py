@@ -1,0 +1,103 @@
+"""Metrics, which each replica keeps of its own rows, so that their sums are the whole batch's."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import ExitStack
+from functools import partial
+from typing import Any
+
+from expcore_plugins.estimators.engine.terms import NoTerms
+from expcore_plugins.estimators.engine.workers import summed
+from expcore_plugins.estimators.keras.changes import changed
+from expcore_plugins.estimators.keras.part import is_traced_here, part_here
+
+
+def leaves(metric: Any) -> list[Any]:
+    """Returns a metric, or the metrics that a container of Keras's is made of."""
+    inner = getattr(metric, "metrics", None)
+    return [leaf for one in inner for leaf in leaves(one)] if inner else [metric]
+
+
+def names_of(model: Any, metrics: list[Any]) -> set[str]:
+    """Returns under which names the model gives the results of some of its metrics."""
+    this = object()
+    with ExitStack() as stack:
+        for metric in metrics:
+            changed(stack, metric, "result", lambda _: lambda: this)
+        return {name for name, result in model.get_metrics_result().items() if result is this}
+
+
+def mend(change: Callable[..., None], model: Any) -> None:
+    """Has the metrics of a model add up over replicas.
+
+    Args:
+        change: replaces an attribute of an object by what a function makes of it.
+        model: the model.
+    """
+    import keras
+
+    change(keras.metrics.Mean, "update_state", partial(_of_single_numbers, mean=True))
+    change(keras.metrics.Sum, "update_state", partial(_of_single_numbers, mean=False))
+    for metric in (leaf for each in model.metrics for leaf in leaves(each)):
+        if not _is_known(metric):
+            for variable in metric.variables:
+                change(variable, "assign", lambda assign, m=metric, v=variable: partial(_write, assign, m, v))
+
+
+def _is_known(metric: Any) -> bool:
+    """Whether its sums are kept by a class of Keras, all of which add up what they see of each row."""
+    return any(
+        base.__module__.startswith("keras.") and "update_state" in vars(base)
+        for base in type(metric).__mro__
+        if base.__name__ != "Metric"
+    )
+
+
+def _of_single_numbers(update_state: Any, *, mean: bool) -> Any:
+    """``update_state`` of a metric that is given numbers of whole batches, such as losses."""
+
+    def update(metric: Any, values: Any, sample_weight: Any = None) -> Any:
+        import keras
+        import tensorflow as tf
+
+        if not is_traced_here() or keras.ops.convert_to_tensor(values).shape.rank != 0:
+            return update_state(metric, values, sample_weight)
+        part = part_here()
+        many = part.rows.replicas if mean else 1
+        try:
+            value = part.terms.part(tf.cast(values, metric.dtype)) * many
+            weight = 1.0 if sample_weight is None else sample_weight
+            sample_weight = _whole(tf.cast(weight, metric.dtype)) / many
+        except NoTerms:
+            return _leave_out(metric)
+        return update_state(metric, value, sample_weight)
+
+    return update
+
+
+def _whole(weight: Any) -> Any:
+    """What a number of the replica's rows is of the whole batch."""
+    terms = part_here().terms
+    if weight.shape.rank != 0:
+        raise NoTerms(weight.op)
+    return summed(terms.part(weight)) if terms.differs(weight) else weight
+
+
+def _write(assign: Any, metric: Any, variable: Any, value: Any) -> Any:
+    """Writes to a variable of a metric that nobody here knows: what it adds is made this replica's part."""
+    import tensorflow as tf
+
+    terms = part_here().terms
+    value = tf.cast(value, variable.dtype)
+    try:
+        return assign(variable.value + terms.part(terms.counted(value, variable.value)))
+    except NoTerms:
+        _leave_out(metric)
+        return variable.value
+
+
+def _leave_out(metric: Any) -> None:
+    left_out = part_here().left_out
+    if all(metric is not other for other in left_out):
+        left_out.append(metric)

@@ -1,0 +1,62 @@
+"""What several replicas cannot make of their parts of a batch is refused or left out, and said."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+pytestmark = [pytest.mark.tf, pytest.mark.timeout(300)]
+
+REFUSED = {
+    "dice": ("its loss function", "neither a sum nor a mean over the examples", "train in one process"),
+    "tversky": ("its loss function", "neither a sum nor a mean over the examples"),
+    "a root of a mean": ("its loss function", "operation Sqrt"),
+    "a single number and weights": ("gives one number of a whole batch", "weights or masks"),
+    "a root by hand": ("its loss comes from the operation Sqrt", "compute_loss"),
+    "the largest by hand": ("its loss comes from the operation Max",),
+    "a sum divided by another": ("its loss comes from the operation RealDiv",),
+    "weights by rows": ("its step gives the variable", "different weights", "tf.GradientTape.gradient"),
+    "gradients without a tape": ("its step gives the variable", "tf.GradientTape.gradient"),
+    "gradients of gradients": ("while another tape records", "train in one process"),
+}
+LEFT_OUT = {
+    "a largest metric": ("'largest'", ["loss", "mae"]),
+    "a metric function": ("'squares'", ["loss", "mae"]),
+    "what cannot be told": ("'largest', 'weighed'", ["whole"]),
+}
+
+
+@pytest.fixture(scope="module")
+def found(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("refused")
+    program = Path(__file__).with_name("refused.py")
+    done = subprocess.run(
+        [sys.executable, str(program), str(folder)], capture_output=True, text=True, timeout=280, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return json.loads((folder / "refused.json").read_text())
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_what_has_no_parts_is_refused_in_one_line(found, name):
+    error = found[name]["error"]
+    for words in REFUSED[name]:
+        assert words in error
+    assert "\n" not in error
+
+
+@pytest.mark.parametrize("name", LEFT_OUT)
+def test_what_cannot_be_told_of_training_is_left_out_and_said(found, name):
+    names, told = LEFT_OUT[name]
+    assert found[name]["told"] == told
+    (said,) = (line for line in found[name]["said"] if "left out" in line)
+    assert f"{names} of training steps left out" in said
+
+
+@pytest.mark.parametrize("name", ["a largest metric", "a metric function"])
+def test_evaluations_have_the_metrics_that_training_leaves_out(found, name):
+    assert LEFT_OUT[name][0].strip("'") in found[name]["evaluated"]
