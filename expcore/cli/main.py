@@ -42,7 +42,7 @@ class _Main(click.Group):
             raise
         except StoppedBySignal as stop:
             name = signal.Signals(stop.signum).name
-            _say(f"stopped by {name}; the state is saved, and the same command goes on from there")
+            _say(f"stopped by {name}; the same command goes on from the last saved state, if there is one")
             ctx.exit(int(stop.code or 0))
         except KeyboardInterrupt:
             _say("interrupted at once; the same command goes on from the last checkpoint, if there is one")

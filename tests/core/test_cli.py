@@ -391,7 +391,7 @@ def test_a_signal_ends_the_run_with_its_code_and_says_that_the_state_is_saved(tm
     """
     result = run(tmp_path, source)
     assert result.exit_code == code, result.output
-    assert f"expcore: stopped by {signal.Signals(signum).name}; the state is saved" in result.stderr
+    assert f"expcore: stopped by {signal.Signals(signum).name}; the same command goes on" in result.stderr
     assert list((tmp_path / "out").glob("ckpt-*"))
 
 

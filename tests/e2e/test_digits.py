@@ -160,7 +160,7 @@ def life(short, tmp_path_factory):
 
 def test_train_stopped_by_sigterm_saves_its_state_and_ends_with_143(life):
     assert life.first_code == 143, life.first
-    assert "expcore: stopped by SIGTERM; the state is saved" in life.first
+    assert "expcore: stopped by SIGTERM; the same command goes on from the last saved state" in life.first
     stopped, finished_ = life.history.training_ends
     assert (stopped.reason, stopped.over, stopped.step) == ("signal", False, life.stopped_at)
     assert finished_.over

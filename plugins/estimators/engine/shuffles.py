@@ -29,6 +29,25 @@ def in_pipeline(graph: Any) -> int:
     return len(parts) if anew and any(node.op == "RepeatDataset" for node in nodes) else 0
 
 
+def seeded(graph: Any) -> bool:
+    """Returns whether a pipeline shuffles with a seed that was given, in the same order wherever it is read.
+
+    Args:
+        graph: as for ``in_pipeline``.
+    """
+    import tensorflow as tf
+
+    whole = tf.compat.v1.GraphDef.FromString(graph.numpy())
+    return any(_seeded(nodes) for nodes in [whole.node, *(f.node_def for f in whole.library.function)])
+
+
+def _seeded(nodes: Any) -> bool:
+    named = {node.name: node for node in nodes}
+    shuffles = [node for node in nodes if node.op == "ShuffleDatasetV3"]
+    seeds = [named.get(name.partition(":")[0]) for node in shuffles for name in node.input[2:4]]
+    return any(seed is not None and any(seed.attr["value"].tensor.int64_val) for seed in seeds)
+
+
 def in_position(position: Any) -> int:
     """Returns of how many such parts the state is in a position.
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from expcore.calling import describe
 from expcore.errors import InvalidInput
+from expcore_plugins.estimators.engine import shuffles
 from expcore_plugins.estimators.engine.coordinator import Coordinator
 from expcore_plugins.estimators.engine.position import Position
 from expcore_plugins.estimators.engine.saved import SavedCheckpoint
@@ -28,17 +29,25 @@ class WorkerData(Position):
     def __init__(self, coordinator: Coordinator) -> None:
         super().__init__(None)
         self._coordinator = coordinator
+        self._seeded: Any = None  # the input function of which that was said
 
     def _begin(self) -> None:
         import tensorflow as tf
 
         try:
-            self._graph()
+            graph = self._graph()
         except tf.errors.FailedPreconditionError as error:
             raise InvalidInput(
                 f"input function {describe(self.input_fn)}: Python makes its batches, which workers cannot "
                 "run; return a dataset of TensorFlow's own operations"
             ) from error
+        if shuffles.seeded(graph) and self.input_fn is not self._seeded:
+            self._seeded = self.input_fn
+            _LOG.warning(
+                "input function %s shuffles with a seed: all workers read the same rows in the same order; "
+                "leave the seed out, so that each has an order of its own",
+                describe(self.input_fn),
+            )
         self.iterator = self._coordinator.iterators(self._input.dataset)
         self.ended, self.taken = False, None
 

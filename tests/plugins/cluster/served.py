@@ -59,7 +59,12 @@ def data():
     if WHAT == "a table in parts":
         ids = np.arange(101, dtype="int32")
         return tf.data.Dataset.from_tensor_slices((ids, ids % 2)).shuffle(101).repeat().batch(BATCH)
-    return tf.data.Dataset.from_tensor_slices(rows()).shuffle(160).repeat().batch(BATCH)
+    return (
+        tf.data.Dataset.from_tensor_slices(rows())
+        .shuffle(160, seed=1 if WHAT == "units" else None)
+        .repeat()
+        .batch(BATCH)
+    )
 
 
 def eval_data():

@@ -123,6 +123,23 @@ def test_only_data_whose_later_passes_hang_on_the_earlier_ones_are_read_again(pi
     assert shuffles.in_pipeline(opened(pipeline)._graph()) == drawing
 
 
+@pytest.mark.parametrize(
+    ("seed", "shuffle"),
+    [
+        (None, lambda seed: rows().shuffle(N, seed)),
+        (1, lambda seed: rows().shuffle(N, seed).repeat()),
+        (2, lambda seed: rows().shuffle(N, seed, reshuffle_each_iteration=False)),
+        (None, lambda seed: rows().interleave(lambda _: rows().shuffle(N, seed))),
+        (3, lambda seed: rows().interleave(lambda _: rows().shuffle(N, seed))),
+    ],
+)
+def test_a_shuffle_with_a_seed_is_seen_wherever_it_is(seed, shuffle):
+    tf.random.set_seed(None)
+    position = Position(seed=None)
+    position.open(lambda: shuffle(seed))
+    assert shuffles.seeded(position._graph()) is (seed is not None)
+
+
 def test_data_that_have_become_shorter_begin_anew_with_a_line(caplog):
     pipeline = PIPELINES["a pass is one batch"]
     position = opened(pipeline)

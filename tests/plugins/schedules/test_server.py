@@ -55,9 +55,13 @@ def test_a_cluster_of_loopback_addresses_would_be_open_by_surprise_and_is_refuse
     assert started == []
 
 
-def test_with_no_other_interface_up_it_is_allowed(started, monkeypatch):
+def test_with_no_other_interface_up_it_is_allowed_and_nobody_is_warned(started, monkeypatch, caplog):
     monkeypatch.setattr(serving, "other_interfaces", list)
-    assert start_server(config(NEAR, "ps", 1)) == "the server"
+    with caplog.at_level("INFO"):
+        assert start_server(config(NEAR, "ps", 1)) == "the server"
+    (record,) = caplog.records
+    assert record.levelname == "INFO"
+    assert "server of ps 1 can be reached from this network namespace alone" in record.message
     assert started[0][3] == "[::1]:2224"
 
 
