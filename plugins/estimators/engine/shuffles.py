@@ -37,15 +37,11 @@ def seeded(graph: Any) -> bool:
     """
     import tensorflow as tf
 
-    whole = tf.compat.v1.GraphDef.FromString(graph.numpy())
-    return any(_seeded(nodes) for nodes in [whole.node, *(f.node_def for f in whole.library.function)])
-
-
-def _seeded(nodes: Any) -> bool:
+    nodes = tf.compat.v1.GraphDef.FromString(graph.numpy()).node
     named = {node.name: node for node in nodes}
     shuffles = [node for node in nodes if node.op == "ShuffleDatasetV3"]
-    seeds = [named.get(name.partition(":")[0]) for node in shuffles for name in node.input[2:4]]
-    return any(seed is not None and any(seed.attr["value"].tensor.int64_val) for seed in seeds)
+    seeds = [named[name] for node in shuffles for name in node.input[2:4]]
+    return any(any(seed.attr["value"].tensor.int64_val) for seed in seeds)
 
 
 def in_position(position: Any) -> int:

@@ -23,6 +23,7 @@ _ADDED_UP = {"Add", "AddV2", "AddN"}
 _DIVIDED = {"RealDiv", "Div", "DivNoNan"}
 _ASSIGNED = {"AssignVariableOp", "AssignAddVariableOp", "AssignSubVariableOp"}
 _READ = {"ReadVariableOp", "VarHandleOp", "ResourceGather", "ResourceGatherNd", "NoOp"}
+_REDUCING = {"Sum", "Mean", "Max", "Min", "Prod", "All", "Any", "Cumsum", "ArgMax", "ArgMin"}
 _CALLED = {"If", "While", "Case", "PartitionedCall", "StatefulPartitionedCall"}
 
 
@@ -184,6 +185,28 @@ class Terms:
         count = tf.cast(term.count, tf.float32)
         return factor * tf.cast(tf.math.divide_no_nan(count, summed(count)), factor.dtype)
 
+    def meeting(self, tensor: Any) -> Any:
+        """Looks for an operation in which rows of the batch meet each other, as all those of a replica do.
+
+        Args:
+            tensor: what is computed of them.
+
+        Returns:
+            The last operation that reduces the rows, or compares them with one another, unless the replicas
+            do it together; None: none is seen.
+        """
+        waiting, seen = [tensor], {_key(tensor)}
+        while waiting:
+            one = waiting.pop()
+            if _key(one) in self._rows:
+                continue
+            if _meets([t for t in one.op.inputs if self.differs(t)], one):
+                return one.op
+            new = [t for t in _sources(one) if _symbolic(t) and _key(t) not in seen and self.differs(t)]
+            seen.update(map(_key, new))
+            waiting.extend(new)
+        return None
+
     def changes(self, variables: list[Any]) -> str | None:
         """Looks for a variable that the replicas change each in its own way.
 
@@ -297,6 +320,20 @@ def _draws(op: Any) -> bool:
     if "Random" in op.type or "Multinomial" in op.type:
         return True
     return bool(op.op_def.is_stateful) and op.type not in _READ | _CALLED
+
+
+def _meets(rows: list[Any], result: Any) -> bool:
+    """Whether an operation brings rows together, where only the number of them is not known beforehand."""
+    import tensorflow as tf
+
+    if any(t.shape.rank is None or list(t.shape).count(None) != 1 for t in rows):
+        return False
+    if result.op.type == "MatMul":
+        return len(rows) == 2 and list(result.shape).count(None) != 1
+    if result.op.type not in _REDUCING or not rows or rows[0].shape[0] is not None:
+        return False
+    axes = tf.get_static_value(result.op.inputs[1])
+    return axes is not None and any(int(axis) in (0, -rows[0].shape.rank) for axis in axes.reshape(-1))
 
 
 def _is_sum(tensor: Any) -> bool:

@@ -69,6 +69,9 @@ def _weighed(part: Part, target: Any) -> tuple[Any, Any]:
         terms = [term for each in targets for term in part.terms.of(tf.convert_to_tensor(each))]
     except NoTerms as error:
         raise part.refusal("its loss", error) from None
+    for term in terms:
+        if term.leaf.op.type in ("Sum", "Mean"):
+            part.look(term.leaf.op.inputs[0])
     if all(term.kind == SUM for term in terms):
         return target, None  # a sum already
     weights = [tf.cast(part.terms.weight(term), term.leaf.dtype) for term in terms]

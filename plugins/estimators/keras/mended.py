@@ -172,6 +172,7 @@ def reduce_values(values: Any, sample_weight: Any = None, reduction: Any = "sum_
     rows, terms = part_here().rows, part_here().terms
     if reduction is None or reduction == "none" or values.shape.rank == 0:
         return values
+    part_here().look(values)
     total = tf.reduce_sum(values)
     if reduction == "sum":
         return terms.is_part(total)
@@ -211,7 +212,7 @@ def apply_mask(same_rank: Any, sample_weight: Any, mask: Any, dtype: Any, reduct
     if reduction in ("mean", "sum_over_batch_size"):
         there = tf.cast(mask, tf.bool)
         total = _size_of_all(mask, part_here().rows, weights.dtype)
-        valid = summed(tf.reduce_sum(tf.cast(there, dtype)))
+        valid = part_here().terms.is_same(summed(tf.reduce_sum(tf.cast(there, dtype))))
         weights = tf.where(there, tf.math.divide_no_nan(total, valid), tf.zeros_like(weights))
     if sample_weight is None:
         return weights
@@ -271,14 +272,16 @@ def _moments_of_all(moments: Any) -> Any:
     def masked_moments(layer: Any, inputs: Any, mask: Any) -> Any:
         import tensorflow as tf
 
+        same = part_here().terms.is_same
         if mask is None:
-            return moments(layer, inputs, mask)
+            mean, variance = moments(layer, inputs, mask)
+            return same(mean), same(variance)
         there = tf.broadcast_to(tf.expand_dims(tf.cast(mask, tf.bool), -1), tf.shape(inputs))
         axes, none = layer._reduction_axes, tf.zeros_like(inputs)
         count = summed(tf.reduce_sum(tf.cast(there, inputs.dtype), axes)) + tf.cast(_epsilon(), inputs.dtype)
         mean = summed(tf.reduce_sum(tf.where(there, inputs, none), axes)) / count
         distance = tf.where(there, tf.square(inputs - mean), none)
-        return mean, summed(tf.reduce_sum(distance, axes)) / count
+        return same(mean), same(summed(tf.reduce_sum(distance, axes)) / count)
 
     return masked_moments
 

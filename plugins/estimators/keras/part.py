@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,6 +12,8 @@ from typing import Any
 from expcore.errors import InvalidArgument
 from expcore_plugins.estimators.engine.replicas import Rows
 from expcore_plugins.estimators.engine.terms import NoTerms, Terms
+
+_LOG = logging.getLogger(__name__)
 
 _here = threading.local()
 
@@ -24,12 +27,14 @@ class Part:
         rows: which rows it has.
         terms: what is computed of them.
         left_out: the metrics that cannot be kept by several replicas.
+        told: whether it was said that rows meet each other.
     """
 
     model: str
     rows: Rows
     terms: Terms
     left_out: list[Any] = field(default_factory=list)
+    told: bool = False
 
     def of(self, number: Any, what: str) -> Any:
         """Returns a number that, added up over the replicas, is what the whole batch's would be.
@@ -45,6 +50,19 @@ class Part:
             return self.terms.part(number)
         except NoTerms as error:
             raise self.refusal(what, error) from None
+
+    def look(self, values: Any) -> None:
+        """Says once where rows meet each other in what a loss is made of: replicas cannot see all of them."""
+        op = self.terms.meeting(values)
+        if op is not None and not self.told:
+            self.told = True
+            _LOG.warning(
+                "model %r: the rows of a batch meet each other in the operation %s (%s): each replica sees "
+                "its own rows only, so what comes out hangs on how many replicas there are",
+                self.model,
+                op.type,
+                op.name,
+            )
 
     def refusal(self, what: str, error: NoTerms) -> InvalidArgument:
         """Returns the error that says that a number has no part."""

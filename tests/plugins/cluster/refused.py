@@ -85,6 +85,19 @@ def mean(true, given):
     return keras.ops.mean(keras.ops.square(true - given))
 
 
+def contrastive(given, other):
+    """How unlike rows are to all others of the batch."""
+    logits = keras.ops.matmul(given, keras.ops.transpose(given))
+    return keras.losses.sparse_categorical_crossentropy(
+        tf.range(tf.shape(given)[0]), logits, from_logits=True
+    )
+
+
+class Centred(keras.layers.Layer):
+    def call(self, x):
+        return x - keras.ops.mean(x, axis=0)
+
+
 own = CASES["two_layers"]
 MODELS = {
     "dice": lambda: dense(hidden(), optimizer="sgd", loss=keras.losses.Dice()),
@@ -99,6 +112,14 @@ MODELS = {
     "gradients of gradients": lambda: own(of_gradients),
     "a largest metric": lambda: dense(hidden(), optimizer="sgd", metrics=["mae", Largest()]),
     "a metric function": lambda: dense(hidden(), optimizer="sgd", metrics=["mae", squares]),
+    "rows in the loss": lambda: dense(
+        hidden(), optimizer="sgd", loss=lambda true, given: contrastive(given, true)
+    ),
+    "rows in a layer": lambda: dense(Centred(), hidden(), optimizer="sgd", metrics=["mae"]),
+    "rows by hand": of_hand(lambda error: tf.reduce_mean(contrastive(error, error))),
+    "rows apart": lambda: dense(
+        hidden(), keras.layers.BatchNormalization(), optimizer="sgd", metrics=["mae"]
+    ),
     "what cannot be told": lambda: own(telling),
 }
 

@@ -57,6 +57,21 @@ def test_what_cannot_be_told_of_training_is_left_out_and_said(found, name):
     assert f"{names} of training steps left out" in said
 
 
+@pytest.mark.parametrize(
+    ("name", "operation"),
+    [("rows in the loss", "MatMul"), ("rows in a layer", "Mean"), ("rows by hand", "MatMul")],
+)
+def test_rows_that_meet_each_other_are_told_of(found, name, operation):
+    said = [line for line in found[name]["said"] if "rows of a batch meet each other" in line]
+    assert said
+    assert f"in the operation {operation} (" in said[0]
+
+
+@pytest.mark.parametrize("name", ["rows apart", "a largest metric", "what cannot be told"])
+def test_rows_that_do_not_meet_are_nothing_to_tell_of(found, name):
+    assert not [line for line in found[name]["said"] if "meet each other" in line]
+
+
 @pytest.mark.parametrize("name", ["a largest metric", "a metric function"])
 def test_evaluations_have_the_metrics_that_training_leaves_out(found, name):
     assert LEFT_OUT[name][0].strip("'") in found[name]["evaluated"]
