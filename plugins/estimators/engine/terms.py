@@ -24,7 +24,15 @@ _DIVIDED = {"RealDiv", "Div", "DivNoNan"}
 _ASSIGNED = {"AssignVariableOp", "AssignAddVariableOp", "AssignSubVariableOp"}
 _READ = {"ReadVariableOp", "VarHandleOp", "ResourceGather", "ResourceGatherNd", "NoOp"}
 _REDUCING = {"Sum", "Mean", "Max", "Min", "Prod", "All", "Any", "Cumsum", "ArgMax", "ArgMin"}
+_MOVING = {"ReverseV2": 1, "Roll": 2, "Split": 0}  # and which input says along what
 _CALLED = {"If", "While", "Case", "PartitionedCall", "StatefulPartitionedCall"}
+
+
+class Factor(NamedTuple):
+    """A number by which a term is multiplied, or divided."""
+
+    value: Any
+    divides: bool = False
 
 
 class Term(NamedTuple):
@@ -32,23 +40,30 @@ class Term(NamedTuple):
 
     Attributes:
         leaf: the tensor.
-        factor: by which it is multiplied, the same in all replicas; None: by nothing.
+        factors: by which it is multiplied or divided, each the same in all replicas.
         kind: ``SUM`` over the rows, ``MEAN`` over them, or the ``SAME`` in all replicas.
         count: of a mean: how many numbers it was taken of here; else None.
     """
 
     leaf: Any
-    factor: Any = None
+    factors: tuple[Factor, ...] = ()
     kind: str = SUM
     count: Any = None
 
-    def times(self, factor: Any, divided: bool = False) -> Term:
+    def times(self, value: Any, divides: bool = False) -> Term:
         """Returns the term multiplied or divided by a number."""
+        return self._replace(factors=(*self.factors, Factor(value, divides)))
+
+    def scale(self, without: int | None = None) -> Any:
+        """Returns the product of the factors, of the leaf's type, all or without one of them."""
         import tensorflow as tf
 
-        factor = tf.cast(factor, self.leaf.dtype)
-        own = tf.ones_like(factor) if self.factor is None else self.factor
-        return self._replace(factor=tf.math.divide_no_nan(own, factor) if divided else own * factor)
+        product = tf.ones((), self.leaf.dtype)
+        for i, factor in enumerate(self.factors):
+            if i != without:
+                value = tf.cast(factor.value, product.dtype)
+                product = tf.math.divide_no_nan(product, value) if factor.divides else product * value
+        return product
 
 
 class NoTerms(Exception):
@@ -76,6 +91,9 @@ class Terms:
         import tensorflow as tf
 
         self._replicas = replicas
+        whole = tf.nest.flatten(batch, expand_composites=False)
+        # Of ragged and sparse ones dimensions are no numbers of rows.
+        self._dense = all(isinstance(t, tf.Tensor) for t in whole if tf.is_tensor(t))
         self._own = {id(v.handle) for v in own}
         self._rows = [_key(t) for t in tf.nest.flatten(batch, expand_composites=True) if _symbolic(t)]
         self._apart = dict.fromkeys(self._rows, True)
@@ -133,12 +151,12 @@ class Terms:
             return [Term(tensor)]
         if not self.differs(tensor):
             return [Term(tensor, kind=SAME)]
-        if tensor.shape.rank != 0 or _is_count(tensor):
+        if tensor.shape.rank != 0 or self._is_count(tensor):
             return [Term(tensor)]
         op = tensor.op
         if op.type in _PASSED_ON and (inner := op.inputs[tensor.value_index]).shape.rank == 0:
             terms = self.of(inner)
-            alone = len(terms) == 1 and terms[0].factor is None
+            alone = len(terms) == 1 and not terms[0].factors
             return [terms[0]._replace(leaf=tensor)] if alone else terms
         if op.type in _ADDED_UP | {"Sub"} and all(t.shape.rank == 0 for t in op.inputs):
             return list(self._added(op))
@@ -166,24 +184,24 @@ class Terms:
         if tensor.shape.rank != 0 and self.differs(tensor) and not _is_sum(tensor):
             raise NoTerms(tensor.op)
         terms = self.of(tensor)
-        if [(t.factor, t.kind) for t in terms] == [(None, SUM)]:
+        if [(t.factors, t.kind) for t in terms] == [((), SUM)]:
             return self.is_part(tf.identity(tensor))
         if not tensor.dtype.is_floating:
             raise NoTerms(tensor.op)  # of which there are no parts
-        values = [tf.math.multiply_no_nan(t.leaf, self.weight(t)) for t in terms]
+        values = [tf.math.multiply_no_nan(t.leaf, t.scale() * self.weight(t)) for t in terms]
         return self.is_part(tf.add_n([tf.cast(value, tensor.dtype) for value in values]))
 
     def weight(self, term: Term) -> Any:
-        """Returns what a term is multiplied by for its replica's part, of the leaf's type."""
+        """Returns what a term is multiplied by for its replica's part, besides its factors; of its type."""
         import tensorflow as tf
 
-        factor = tf.ones((), term.leaf.dtype) if term.factor is None else term.factor
+        one = tf.ones((), term.leaf.dtype)
         if term.kind == SAME:
-            return factor / self._replicas
+            return one / self._replicas
         if term.kind == SUM:
-            return factor
+            return one
         count = tf.cast(term.count, tf.float32)
-        return factor * tf.cast(tf.math.divide_no_nan(count, summed(count)), factor.dtype)
+        return tf.cast(tf.math.divide_no_nan(count, summed(count)), one.dtype)
 
     def meeting(self, tensor: Any) -> Any:
         """Looks for an operation in which rows of the batch meet each other, as all those of a replica do.
@@ -195,6 +213,8 @@ class Terms:
             The last operation that reduces the rows, or compares them with one another, unless the replicas
             do it together; None: none is seen.
         """
+        if not self._dense:
+            return None
         waiting, seen = [tensor], {_key(tensor)}
         while waiting:
             one = waiting.pop()
@@ -248,6 +268,9 @@ class Terms:
         own = self._own if handles is None else handles
         return op.type == "ReadVariableOp" and id(_outside(op.inputs[0])) in own
 
+    def _is_count(self, tensor: Any) -> bool:
+        return self._dense and _is_count(tensor)
+
     def _added(self, op: Any) -> Iterator[Term]:
         for i, each in enumerate(op.inputs):
             for term in self.of(each):
@@ -267,12 +290,12 @@ class Terms:
         above, below = op.inputs
         terms = self.of(above)
         if not self.differs(below):
-            return [term.times(below, divided=True) for term in terms]
+            return [term.times(below, divides=True) for term in terms]
         own = all(t.kind == SUM and _key(t.leaf) not in self._parts for t in terms)
-        if not (own and _is_count(below)):
+        if not (own and self._is_count(below)):
             raise NoTerms(op)
         count = tf.cast(below, tf.float32)
-        return [term.times(below, divided=True)._replace(kind=MEAN, count=count) for term in terms]
+        return [term.times(below, divides=True)._replace(kind=MEAN, count=count) for term in terms]
 
     def _reduced(self, tensor: Any) -> list[Term]:
         """A number made of many: of a list of numbers, or of what there is of each row."""
@@ -285,7 +308,7 @@ class Terms:
         if many.op.type == "Pack" and all(t.shape.rank == 0 for t in many.op.inputs):
             terms = [term for one in many.op.inputs for term in self.of(one)]
             count = float(len(many.op.inputs))
-            return [t.times(count, divided=True) for t in terms] if op.type == "Mean" else terms
+            return [t.times(count, divides=True) for t in terms] if op.type == "Mean" else terms
         if many.shape.is_fully_defined():  # whatever this is, it is not there once a row
             raise NoTerms(op)
         return [Term(tensor, kind=MEAN, count=tf.size(many))] if op.type == "Mean" else [Term(tensor)]
@@ -326,11 +349,23 @@ def _meets(rows: list[Any], result: Any) -> bool:
     """Whether an operation brings rows together, where only the number of them is not known beforehand."""
     import tensorflow as tf
 
-    if any(t.shape.rank is None or list(t.shape).count(None) != 1 for t in rows):
+    if not rows or any(t.shape.rank is None or list(t.shape).count(None) != 1 for t in rows):
         return False
-    if result.op.type == "MatMul":
-        return len(rows) == 2 and list(result.shape).count(None) != 1
-    if result.op.type not in _REDUCING or not rows or rows[0].shape[0] is not None:
+    op, among = result.op, rows[0].shape[0] is None
+    if result.shape.rank is not None and list(result.shape).count(None) > 1:
+        return True  # rows beside rows
+    if op.type == "MatMul":
+        return len(rows) == 2 and list(result.shape).count(None) == 0
+    if op.type == "StridedSlice":
+        every = op.get_attr("begin_mask") & op.get_attr("end_mask") | op.get_attr("ellipsis_mask")
+        strides = tf.get_static_value(op.inputs[3])
+        return among and (not every & 1 or strides is None or strides[0] != 1)
+    if op.type in _MOVING:
+        axes = tf.get_static_value(op.inputs[_MOVING[op.type]])
+        return among and axes is not None and 0 in axes.reshape(-1)
+    if op.type == "TopKV2":
+        return among and rows[0].shape.rank == 1
+    if op.type not in _REDUCING or not among:
         return False
     axes = tf.get_static_value(result.op.inputs[1])
     return axes is not None and any(int(axis) in (0, -rows[0].shape.rank) for axis in axes.reshape(-1))

@@ -6,10 +6,11 @@ device makes of the whole batch's.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 from expcore.errors import InvalidArgument
-from expcore_plugins.estimators.engine.terms import SUM, NoTerms
+from expcore_plugins.estimators.engine.terms import SUM, NoTerms, Term
 from expcore_plugins.estimators.engine.workers import summed
 from expcore_plugins.estimators.keras.part import Part, is_traced_here, part_here
 
@@ -69,24 +70,32 @@ def _weighed(part: Part, target: Any) -> tuple[Any, Any]:
         terms = [term for each in targets for term in part.terms.of(tf.convert_to_tensor(each))]
     except NoTerms as error:
         raise part.refusal("its loss", error) from None
-    for term in terms:
-        if term.leaf.op.type in ("Sum", "Mean"):
-            part.look(term.leaf.op.inputs[0])
+    part.look_at(terms)
     if all(term.kind == SUM for term in terms):
         return target, None  # a sum already
-    weights = [tf.cast(part.terms.weight(term), term.leaf.dtype) for term in terms]
-    return [t.leaf for t in terms], [w * tf.ones_like(t.leaf) for w, t in zip(weights, terms, strict=True)]
+    seen = [pair for term in terms for pair in _shares(part, term)]
+    return [t for t, _ in seen], [tf.ones_like(t) * tf.cast(weight, t.dtype) for t, weight in seen]
+
+
+def _shares(part: Part, term: Term) -> Iterator[tuple[Any, Any]]:
+    """A term's leaf and its factors, which may hang on variables, each with the derivative for it."""
+    import tensorflow as tf
+
+    weight = part.terms.weight(term)
+    yield term.leaf, weight * term.scale()
+    for i, (value, divides) in enumerate(term.factors):
+        if tf.is_tensor(value) and value.dtype.is_floating:
+            of_leaf = tf.math.multiply_no_nan(term.leaf, weight) * term.scale(without=i)
+            value_here = tf.cast(value, of_leaf.dtype)
+            yield value, -tf.math.divide_no_nan(of_leaf, value_here**2) if divides else of_leaf
 
 
 def _summable(part: Part, grad: Any) -> Any:
-    """A gradient as collectives can sum it: slices only where all replicas have as many in each step."""
+    """A gradient as collectives can sum it: slices only where each replica has as many in each step."""
     import tensorflow as tf
 
-    rows = part.rows
-    always = not tf.is_tensor(rows.mine) and not tf.is_tensor(rows.total)
-    if isinstance(grad, tf.IndexedSlices) and not (
-        always and rows.mine * rows.replicas == rows.total and part.terms.are_rows(grad.indices)
-    ):
+    always = not tf.is_tensor(part.rows.mine) and not tf.is_tensor(part.rows.total)
+    if isinstance(grad, tf.IndexedSlices) and not (always and part.terms.are_rows(grad.indices)):
         return tf.convert_to_tensor(grad)
     return grad
 

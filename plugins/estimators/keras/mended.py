@@ -40,6 +40,9 @@ def check_supported(model: Any) -> None:
     places = [
         (losses, "reduce_values"),
         (losses, "apply_mask"),
+        (losses, "reduce_weighted_values"),
+        (losses, "scale_loss_for_distribution"),
+        (losses, "unscale_loss_for_distribution"),
         (base_optimizer.BaseOptimizer, "_backend_update_step"),
         (base_optimizer.BaseOptimizer, "_apply_weight_decay"),
         (base_optimizer.BaseOptimizer, "_overwrite_model_variables_with_average_value"),
@@ -125,6 +128,11 @@ def keras_for(model: Any) -> Iterator[None]:
         change(tf.GradientTape, "gradient", gradients.of_all)
         change(losses, "reduce_values", lambda _: reduce_values)
         change(losses, "reduce_weighted_values", _of_single_numbers)
+        # A part of the whole's is neither divided by the number of replicas nor multiplied by it.
+        for name in ("scale_loss_for_distribution", "unscale_loss_for_distribution"):
+            change(losses, name, lambda _: _as_it_is)
+        change(tf.nn, "scale_regularization_loss", lambda _: tf.reduce_sum)
+        change(tf.nn, "compute_average_loss", _average_loss)
         change(losses, "apply_mask", lambda _: partial(apply_mask, losses.squeeze_or_expand_to_same_rank))
         change(keras.random.SeedGenerator, "next", _own_seed)
         change(keras.layers.BatchNormalization, "_moments", _moments_of_all)
@@ -229,28 +237,45 @@ def _size_of_all(values: Any, rows: Rows, dtype: Any) -> Any:
 
 
 def _by_rows(aggregate: Any) -> Any:
-    """Losses of layers, which Keras divides by the number of replicas: this one's part instead."""
+    """Losses of layers, of which this is a replica's part."""
 
     def aggregated(loss: Any) -> Any:
-        part = part_here()
-        value = aggregate(loss)  # a scalar, whatever a layer gave
-        return part.terms.is_part(part.of(value, "a loss of a layer (add_loss)") * part.rows.replicas)
+        return part_here().of(aggregate(loss), "a loss of a layer (add_loss)")
 
     return aggregated
 
 
 def _weighed_alike(update_state: Any) -> Any:
-    """The mean of the loss: each replica gives its part of the sum, multiplied by how many there are."""
+    """The mean of the loss: each replica gives its part of the sum, and all weigh as the whole batch does."""
 
     def update(values: Any, sample_weight: Any = None) -> Any:
         import tensorflow as tf
 
         part = part_here()
+        many = float(part.rows.replicas)
         weight = tf.constant(1.0) if sample_weight is None else tf.cast(part.rows.total, tf.float32)
-        value = part.of(values, "its loss")
-        return update_state(value, sample_weight=weight / float(part.rows.replicas))
+        return update_state(part.of(values, "its loss") * many, sample_weight=weight / many)
 
     return update
+
+
+def _as_it_is(value: Any) -> Any:
+    return value
+
+
+def _average_loss(average: Any) -> Any:
+    """``tf.nn.compute_average_loss``, which knows what the number of rows is."""
+
+    def averaged(per_example: Any, sample_weight: Any = None, global_batch_size: Any = None) -> Any:
+        import tensorflow as tf
+
+        if global_batch_size is not None:
+            return average(per_example, sample_weight, global_batch_size)
+        rows = tf.cast(tf.shape(per_example)[0], per_example.dtype)
+        weight = 1.0 if sample_weight is None else tf.cast(sample_weight, per_example.dtype)
+        return tf.reduce_sum(per_example * weight) / rows
+
+    return averaged
 
 
 def _own_seed(following: Any) -> Any:

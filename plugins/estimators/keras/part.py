@@ -11,7 +11,7 @@ from typing import Any
 
 from expcore.errors import InvalidArgument
 from expcore_plugins.estimators.engine.replicas import Rows
-from expcore_plugins.estimators.engine.terms import NoTerms, Terms
+from expcore_plugins.estimators.engine.terms import SAME, NoTerms, Term, Terms
 
 _LOG = logging.getLogger(__name__)
 
@@ -28,6 +28,7 @@ class Part:
         terms: what is computed of them.
         left_out: the metrics that cannot be kept by several replicas.
         told: whether it was said that rows meet each other.
+        results: the metrics whose results were asked for, by the id of what was given, and that.
     """
 
     model: str
@@ -35,6 +36,7 @@ class Part:
     terms: Terms
     left_out: list[Any] = field(default_factory=list)
     told: bool = False
+    results: dict[int, Any] = field(default_factory=dict)
 
     def of(self, number: Any, what: str) -> Any:
         """Returns a number that, added up over the replicas, is what the whole batch's would be.
@@ -47,6 +49,7 @@ class Part:
             InvalidArgument: there is none.
         """
         try:
+            self.look_at(self.terms.of(number))
             return self.terms.part(number)
         except NoTerms as error:
             raise self.refusal(what, error) from None
@@ -63,6 +66,12 @@ class Part:
                 op.type,
                 op.name,
             )
+
+    def look_at(self, terms: list[Term]) -> None:
+        """Says where rows meet each other in what is reduced."""
+        for term in terms:
+            if term.kind != SAME and term.leaf.op.type in ("Sum", "Mean"):
+                self.look(term.leaf.op.inputs[0])
 
     def refusal(self, what: str, error: NoTerms) -> InvalidArgument:
         """Returns the error that says that a number has no part."""

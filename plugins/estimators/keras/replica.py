@@ -39,7 +39,7 @@ class KerasReplica(KerasTrainable):
     def __init__(self, model: Any, class_weight: Mapping[int, float] | None, workers: Workers) -> None:
         super().__init__(model, class_weight)
         self._workers = workers
-        self._from_metrics: set[str] = set()
+        self._from_metrics: dict[str, Any] = {}  # None: the model gives it by this name
         self._left_out: set[str] = set()
         mended.check_supported(model)
         if model.jit_compile:
@@ -83,9 +83,10 @@ class KerasReplica(KerasTrainable):
         results = set(self.native.get_metrics_result()) - left_out
         if set(logs) == results | left_out:
             # This replica's own; ``finished`` makes those of all.
-            self._from_metrics, told = results, {name: logs[name] for name in logs if name in results}
+            told = {name: logs[name] for name in logs if name in results}
+            self._from_metrics = dict.fromkeys(told)
         else:
-            told = self._told(part, logs, results)
+            told = self._told(part, logs)
         self._say_left_out(set(logs) - set(told))
         return told
 
@@ -100,22 +101,25 @@ class KerasReplica(KerasTrainable):
             )
         self._left_out |= names
 
-    def _told(self, part: Part, logs: Mapping[str, Any], results: set[str]) -> dict[str, Any]:
+    def _told(self, part: Part, logs: Mapping[str, Any]) -> dict[str, Any]:
         """What a step of the model's own returns: sums over the replicas, or their metrics."""
         import tensorflow as tf
 
         told: dict[str, Any] = {}
-        self._from_metrics = set()
+        self._from_metrics = {}
         for name, value in logs.items():
+            metric, _ = part.results.get(id(value), (None, None))
+            if metric is not None:
+                if all(metric is not other for other in part.left_out):
+                    told[name], self._from_metrics[name] = value, metric
+                continue
             number = tf.convert_to_tensor(value)
             if not number.dtype.is_floating:
                 number = tf.cast(number, tf.float32)
             try:
                 told[name] = summed(part.terms.part(number))
             except NoTerms:
-                if name in results:
-                    told[name] = number
-                    self._from_metrics.add(name)
+                continue  # which is said
         return told
 
     def _check_weights(self, part: Part) -> None:
@@ -146,5 +150,10 @@ class KerasReplica(KerasTrainable):
         totals = self._workers.summed([v.value for v in variables])
         with keras.StatelessScope(state_mapping=list(zip(variables, totals, strict=True))):
             results = self.native.get_metrics_result()
+            given = {
+                name: metric.result() for name, metric in self._from_metrics.items() if metric is not None
+            }
         told = zip(names, logs, strict=True)
-        return [results[name] if name in self._from_metrics else log for name, log in told]
+        return [
+            given.get(name, results.get(name)) if name in self._from_metrics else log for name, log in told
+        ]

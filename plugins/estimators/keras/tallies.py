@@ -40,9 +40,17 @@ def mend(change: Callable[..., None], model: Any) -> None:
     change(keras.metrics.Mean, "update_state", partial(_of_single_numbers, mean=True))
     change(keras.metrics.Sum, "update_state", partial(_of_single_numbers, mean=False))
     for metric in (leaf for each in model.metrics for leaf in leaves(each)):
+        change(metric, "result", lambda result, m=metric: partial(_result, m, result))
         if not _is_known(metric):
             for variable in metric.variables:
                 change(variable, "assign", lambda assign, m=metric, v=variable: partial(_write, assign, m, v))
+
+
+def _result(metric: Any, result: Any) -> Any:
+    given = result()
+    if is_traced_here():
+        part_here().results[id(given)] = metric, given
+    return given
 
 
 def _is_known(metric: Any) -> bool:

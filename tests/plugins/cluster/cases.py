@@ -261,6 +261,7 @@ def two_layers(train_step, metrics=(), **compiled):
         def __init__(self):
             super().__init__()
             self.one, self.two = hidden(), keras.layers.Dense(1)
+            self.scale = self.add_weight(shape=(), initializer=keras.initializers.Constant(0.3), name="scale")
             self.tracker = keras.metrics.Mean("told")
             self.weighed = keras.metrics.Mean("weighed")
 
@@ -333,6 +334,32 @@ def by_hand(model, x, y):
     }
 
 
+def weighed(model, x, y):
+    """Losses that learn what they weigh, as TensorFlow's own functions for replicas reduce them."""
+    import keras
+    import tensorflow as tf
+
+    model.seen = x
+
+    def loss(given):
+        squares = tf.reduce_sum(tf.square(given - y), axis=1)
+        learned = tf.exp(-model.scale) * tf.reduce_mean(squares) + 0.5 * model.scale
+        divided = keras.losses.MeanSquaredError()(y, given) / (2.0 * model.scale**2 + 1.0)
+        own = tf.nn.compute_average_loss(tf.abs(given - y)[:, 0])
+        regular = tf.nn.scale_regularization_loss(
+            [0.01 * tf.nn.l2_loss(v) for v in model.trainable_variables]
+        )
+        return learned + divided + own + regular
+
+    found, value, _ = gradients(model, loss)
+    apply(model, found)
+    for metric in model.metrics:  # as Keras's guide does it
+        if metric.name == "loss":
+            metric.update_state(value)
+    model.tracker.update_state(value, sample_weight=tf.shape(x)[0])
+    return {"total": model.tracker.result(), "loss": model._loss_tracker.result()}
+
+
 def of_some(model, x, y):
     """A mean of some of the rows, as many as there are."""
     import tensorflow as tf
@@ -347,7 +374,8 @@ def assigned(model, x, y):
     model.seen = x
     found, loss, _ = gradients(model, lambda given: model.compute_loss(y=y, y_pred=given))
     for variable, grad in zip(model.trainable_variables, found, strict=True):
-        variable.assign_sub(0.1 * grad)
+        if grad is not None:
+            variable.assign_sub(0.1 * grad)
     return {"whole": loss}
 
 
@@ -355,6 +383,7 @@ OWN_STEPS = {
     "a training step of its own": plain,
     "gradients that it clips itself": clipped,
     "a loss written by hand": by_hand,
+    "losses with learned weights": weighed,
     "a mean of some rows": of_some,
     "weights that it assigns": assigned,
 }

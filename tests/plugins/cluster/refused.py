@@ -93,6 +93,10 @@ def contrastive(given, other):
     )
 
 
+def balanced(true, given):
+    return keras.ops.mean(keras.ops.square(true - given) * (1 - keras.ops.mean(true)))
+
+
 class Centred(keras.layers.Layer):
     def call(self, x):
         return x - keras.ops.mean(x, axis=0)
@@ -117,6 +121,9 @@ MODELS = {
     ),
     "rows in a layer": lambda: dense(Centred(), hidden(), optimizer="sgd", metrics=["mae"]),
     "rows by hand": of_hand(lambda error: tf.reduce_mean(contrastive(error, error))),
+    "rows that change places": of_hand(lambda error: tf.reduce_mean((error - 0.5 * error[::-1]) ** 2)),
+    "some of the rows": of_hand(lambda error: tf.reduce_mean(error[:4] ** 2)),
+    "a loss that balances": lambda: dense(hidden(), optimizer="sgd", loss=balanced),
     "rows apart": lambda: dense(
         hidden(), keras.layers.BatchNormalization(), optimizer="sgd", metrics=["mae"]
     ),

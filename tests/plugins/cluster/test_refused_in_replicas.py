@@ -59,7 +59,14 @@ def test_what_cannot_be_told_of_training_is_left_out_and_said(found, name):
 
 @pytest.mark.parametrize(
     ("name", "operation"),
-    [("rows in the loss", "MatMul"), ("rows in a layer", "Mean"), ("rows by hand", "MatMul")],
+    [
+        ("rows in the loss", "MatMul"),
+        ("rows in a layer", "Mean"),
+        ("rows by hand", "MatMul"),
+        ("rows that change places", "StridedSlice"),
+        ("some of the rows", "StridedSlice"),
+        ("a loss that balances", "Mean"),
+    ],
 )
 def test_rows_that_meet_each_other_are_told_of(found, name, operation):
     said = [line for line in found[name]["said"] if "rows of a batch meet each other" in line]
