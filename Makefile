@@ -42,6 +42,7 @@ bench:
 campaign: $(READY)
 	$(BIN)/python tests/campaigns/kill_orders.py --orders 200 --seed 1 --results kill-orders.jsonl \
 		--output docs/kill-orders.md
+	EXPCORE_LONG=1 $(BIN)/python -m pytest -q tests/plugins/cluster/test_like_one_process.py
 	$(BIN)/python tests/campaigns/networks.py --rounds 5 --output docs/networks.md
 
 clean:

@@ -61,9 +61,18 @@ class KerasReplica(KerasTrainable):
 
         if isinstance(self._workers, Devices):
             with self._workers.scope():
-                super().prepare(spec)
+                self._prepare_devices(spec)
         else:
             tf.function(super().train_step, autograph=False).get_concrete_function(spec)
+
+    def _prepare_devices(self, spec: Any) -> None:
+        try:
+            super().prepare(spec)
+        except NotImplementedError as error:
+            raise InvalidArgument(
+                f"model {self.name!r} has no call(), by which its variables are made on all devices of a "
+                "process before its first step; write one, or train in one process for each device"
+            ) from error
 
     def train_step(self, batch: Any) -> Any:
         """The model's ``train_step`` on this process's rows."""

@@ -60,6 +60,9 @@ def hidden(**about):
     return keras.layers.Dense(8, activation="tanh", **about)
 
 
+OPTIMIZERS_ON_DEVICES = ("averages", "global clipnorm", "loss scale", "accumulation and clipping")
+
+
 def optimizers():
     from keras import optimizers as o
 
@@ -80,7 +83,7 @@ def optimizers():
     }
 
 
-for _name in (
+OPTIMIZERS = (
     "sgd",
     "momentum",
     "adam",
@@ -93,7 +96,9 @@ for _name in (
     "loss scale",
     "accumulation",
     "accumulation and clipping",
-):
+)
+
+for _name in OPTIMIZERS:
 
     @case(_name, optimizer=_name)
     def optimizer_case(optimizer):
@@ -639,6 +644,16 @@ def running():
             return x
 
     return lambda: dense(Centred(), hidden(), optimizer="adam"), lambda: dataset(x, y)
+
+
+# There is one input for all devices of a process. Of the optimizers, which are treated as between processes,
+# the short set tries those that do most to gradients; ``make campaign`` tries all.
+ON_DEVICES = [
+    name
+    for name in CASES
+    if not name.startswith("data")
+    and (os.environ.get("EXPCORE_LONG") or name not in OPTIMIZERS or name in OPTIMIZERS_ON_DEVICES)
+]
 
 
 def digest(arrays):

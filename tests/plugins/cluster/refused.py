@@ -102,8 +102,23 @@ class Centred(keras.layers.Layer):
         return x - keras.ops.mean(x, axis=0)
 
 
+def without_call():
+    class Without(keras.Model):
+        def __init__(self):
+            super().__init__()
+            self.one = keras.layers.Dense(1)
+
+        def train_step(self, data):
+            return {}
+
+    built = Without()
+    built.compile("sgd")
+    return built
+
+
 own = CASES["two_layers"]
 MODELS = {
+    "no call": without_call,
     "dice": lambda: dense(hidden(), optimizer="sgd", loss=keras.losses.Dice()),
     "tversky": lambda: dense(hidden(), optimizer="sgd", loss=keras.losses.Tversky()),
     "a root of a mean": lambda: dense(hidden(), optimizer="sgd", loss=squares),

@@ -12,6 +12,7 @@ import pytest
 pytestmark = [pytest.mark.tf, pytest.mark.timeout(300)]
 
 REFUSED = {
+    "no call": ("has no call()", "train in one process for each device"),
     "dice": ("its loss function", "neither a sum nor a mean over the examples", "train in one process"),
     "tversky": ("its loss function", "neither a sum nor a mean over the examples"),
     "a root of a mean": ("its loss function", "operation Sqrt"),
