@@ -50,15 +50,16 @@ def check_allowed(cluster: Mapping[str, Sequence[str]], address: str) -> None:
 
 def warn_of(task: str, address: str) -> None:
     """Says what the server of a task, which is running, listens on; others are where not all is loopback."""
-    if not other_interfaces():
-        _LOG.info("the TensorFlow server of %s can be reached from this network namespace alone", task)
-        return
     port = int(address.rpartition(":")[2])
-    _LOG.warning(
-        "the TensorFlow server of %s takes any command from anybody who reaches it, on %s",
-        task,
-        ", ".join(listening(port)) or f"port {port} of every interface",
-    )
+    where = ", ".join(listening(port)) or f"port {port} of every interface"
+    if other_interfaces():
+        _LOG.warning(
+            "the TensorFlow server of %s takes any command from anybody who reaches it, on %s", task, where
+        )
+    else:
+        _LOG.info(
+            "the TensorFlow server of %s can be reached from this network namespace alone, on %s", task, where
+        )
 
 
 def interfaces() -> Iterator[tuple[str, int]]:

@@ -61,7 +61,9 @@ def test_with_no_other_interface_up_it_is_allowed_and_nobody_is_warned(started, 
         assert start_server(config(NEAR, "ps", 1)) == "the server"
     (record,) = caplog.records
     assert record.levelname == "INFO"
-    assert "server of ps 1 can be reached from this network namespace alone" in record.message
+    assert (
+        "server of ps 1 can be reached from this network namespace alone, on 0.0.0.0:2224" in record.message
+    )
     assert started[0][3] == "[::1]:2224"
 
 
