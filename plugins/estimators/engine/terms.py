@@ -14,11 +14,8 @@ from expcore_plugins.estimators.engine.workers import summed
 
 SUM, MEAN, SAME = "sum", "mean", "same"
 
-_PASSED_ON = {"Identity", "IdentityN", "Cast", "Squeeze", "Reshape", "ExpandDims", "EnsureShape"} | {
-    "CheckNumerics",
-    "StopGradient",
-    "PreventGradient",
-}
+# Not StopGradient, nor IdentityN, which makes gradients of one's own: terms behind them would be trained.
+_PASSED_ON = {"Identity", "Cast", "Squeeze", "Reshape", "ExpandDims", "EnsureShape", "CheckNumerics"}
 _ADDED_UP = {"Add", "AddV2", "AddN"}
 _DIVIDED = {"RealDiv", "Div", "DivNoNan"}
 _ASSIGNED = {"AssignVariableOp", "AssignAddVariableOp", "AssignSubVariableOp"}
@@ -69,13 +66,12 @@ class Term(NamedTuple):
 class NoTerms(Exception):
     """A number is no sum of terms.
 
-    Attributes:
+    Args:
         op: the operation at which that was seen.
     """
 
     def __init__(self, op: Any) -> None:
         super().__init__(f"{op.type} ({op.name})")
-        self.op = op
 
 
 class Terms:
@@ -98,6 +94,7 @@ class Terms:
         self._rows = [_key(t) for t in tf.nest.flatten(batch, expand_composites=True) if _symbolic(t)]
         self._apart = dict.fromkeys(self._rows, True)
         self._parts: set[Any] = set()
+        self._weights: dict[Any, Any] = {}
 
     def is_part(self, tensor: Any) -> Any:
         """Notes that a number, added up over the replicas, is the whole's; returns it."""
@@ -200,8 +197,11 @@ class Terms:
             return one / self._replicas
         if term.kind == SUM:
             return one
-        count = tf.cast(term.count, tf.float32)
-        return tf.cast(tf.math.divide_no_nan(count, summed(count)), one.dtype)
+        key = _key(term.leaf)
+        if key not in self._weights:  # made once: it asks all replicas
+            count = tf.cast(term.count, tf.float32)
+            self._weights[key] = tf.math.divide_no_nan(count, summed(count))
+        return tf.cast(self._weights[key], one.dtype)
 
     def meeting(self, tensor: Any) -> Any:
         """Looks for an operation in which rows of the batch meet each other, as all those of a replica do.
@@ -367,7 +367,7 @@ def _meets(rows: list[Any], result: Any) -> bool:
         return among and rows[0].shape.rank == 1
     if op.type not in _REDUCING or not among:
         return False
-    axes = tf.get_static_value(result.op.inputs[1])
+    axes = tf.get_static_value(op.inputs[1])
     return axes is not None and any(int(axis) in (0, -rows[0].shape.rank) for axis in axes.reshape(-1))
 
 
@@ -384,10 +384,12 @@ def _is_count(tensor: Any) -> bool:
     import tensorflow as tf
 
     op = tensor.op
-    while op.type in ("Cast", "Identity", "Maximum"):
+    while op.type in ("Cast", "Identity"):
         op = op.inputs[0].op
-    if op.type in ("Size", "Prod"):
+    if op.type == "Size":
         return True
+    if op.type == "Prod":  # of a shape, not of the rows
+        return op.inputs[0].op.type in ("Shape", "Pack") and op.inputs[0].dtype.is_integer
     if op.type != "StridedSlice" or op.inputs[0].op.type != "Shape":
         return False
     place = tf.get_static_value(op.inputs[1])

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import runpy
+import subprocess
+import sys
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -16,6 +19,25 @@ HERE = Path(__file__).parent
 def harness():
     """What harness.py has: run, run_cases."""
     return SimpleNamespace(**runpy.run_path(str(HERE / "harness.py")))
+
+
+@pytest.fixture(scope="session")
+def run_on_devices(tmp_path_factory):
+    """Runs a program of this folder, on two devices of one process, and returns what it found."""
+
+    def run(name):
+        folder = tmp_path_factory.mktemp(name)
+        done = subprocess.run(
+            [sys.executable, str(HERE / f"{name}.py"), str(folder)],
+            capture_output=True,
+            text=True,
+            timeout=280,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        return json.loads((folder / f"{name}.json").read_text())
+
+    return run
 
 
 def _variables(checkpoint):

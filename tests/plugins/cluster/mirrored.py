@@ -27,7 +27,7 @@ def main(folder):
             found[name] = cases["train"](name, folder)
         except Exception as error:  # told to the test, which fails with it
             found[name] = {"error": f"{type(error).__name__}: {error}"}
-    Path(folder, "devices.json").write_text(json.dumps(found))
+    Path(folder, "mirrored.json").write_text(json.dumps(found))
 
 
 if __name__ == "__main__":

@@ -126,6 +126,10 @@ MODELS = {
     "a root by hand": of_hand(lambda error: tf.sqrt(tf.reduce_mean(error**2))),
     "the largest by hand": of_hand(lambda error: tf.reduce_max(error**2)),
     "a sum divided by another": of_hand(lambda error: tf.reduce_sum(error**2) / tf.reduce_sum(tf.abs(error))),
+    "a product by hand": of_hand(lambda error: tf.reduce_prod(error)),
+    "a gradient that is stopped": of_hand(
+        lambda error: tf.stop_gradient(2.0 * tf.reduce_mean(error**2)) + tf.reduce_mean(error)
+    ),
     "weights by rows": lambda: own(unasked),
     "gradients without a tape": lambda: own(otherwise),
     "gradients of gradients": lambda: own(of_gradients),

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import runpy
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -73,14 +70,8 @@ def test_a_pass_ends_for_all_where_the_shortest_data_end(two):
 
 
 @pytest.fixture(scope="module")
-def devices(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("devices")
-    program = Path(__file__).with_name("mirrored.py")
-    done = subprocess.run(
-        [sys.executable, str(program), str(folder)], capture_output=True, text=True, timeout=280, check=False
-    )
-    assert done.returncode == 0, done.stderr
-    return json.loads((folder / "devices.json").read_text())
+def devices(run_on_devices):
+    return run_on_devices("mirrored")
 
 
 @pytest.mark.parametrize("name", [name for name in LIKE if name in MODULE["ON_DEVICES"]])
