@@ -350,9 +350,11 @@ def test_a_schedule_that_is_switched_off_is_told_as_such():
 
 @pytest.fixture
 def handlers():
-    before = {s: signal.getsignal(s) for s in SIGNALS}
-    yield before
-    for signum, handler in before.items():
+    """Those of a command in a terminal, also where the tests run in the background, with SIGINT ignored."""
+    outer = {s: signal.getsignal(s) for s in SIGNALS}
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield {s: signal.getsignal(s) for s in SIGNALS}
+    for signum, handler in outer.items():
         signal.signal(signum, handler)
 
 
