@@ -1,391 +1,339 @@
 """Terms: what numbers that a replica computes of its rows are of the numbers of the whole batch.
 
-A step is a graph. So it can be seen, before anything is computed, whether a loss is a sum over the rows, a
-mean over them, or the same in all replicas, as what is computed of weights alone; or a sum of such terms.
-What is none of them has no part that could be added up to the whole's.
+A number of a batch is computed of sums and means over its rows, its terms. Those of the whole batch can be
+made of the replicas' own; so the number is computed once more, of the whole's terms instead of a replica's.
+What rows do to it before they are added up, no replica can see for another: a number that is made of them in
+another way, as their maximum, has no terms.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple
 
+from expcore_plugins.estimators.engine.lineage import Lineage, key, outside, symbolic
 from expcore_plugins.estimators.engine.workers import summed
 
-SUM, MEAN, SAME = "sum", "mean", "same"
-
-# Not StopGradient, nor IdentityN, which makes gradients of one's own: terms behind them would be trained.
-_PASSED_ON = {"Identity", "Cast", "Squeeze", "Reshape", "ExpandDims", "EnsureShape", "CheckNumerics"}
-_ADDED_UP = {"Add", "AddV2", "AddN"}
-_DIVIDED = {"RealDiv", "Div", "DivNoNan"}
-_ASSIGNED = {"AssignVariableOp", "AssignAddVariableOp", "AssignSubVariableOp"}
-_READ = {"ReadVariableOp", "VarHandleOp", "ResourceGather", "ResourceGatherNd", "NoOp"}
-_REDUCING = {"Sum", "Mean", "Max", "Min", "Prod", "All", "Any", "Cumsum", "ArgMax", "ArgMin"}
-_MOVING = {"ReverseV2": 1, "Roll": 2, "Split": 0}  # and which input says along what
-_CALLED = {"If", "While", "Case", "PartitionedCall", "StatefulPartitionedCall"}
-
-
-class Factor(NamedTuple):
-    """A number by which a term is multiplied, or divided."""
-
-    value: Any
-    divides: bool = False
+_HIDING = {"IdentityN", "Enter", "Exit", "Merge", "Switch", "NextIteration", "Placeholder"}
 
 
 class Term(NamedTuple):
-    """A part of a sum.
+    """What a number is computed of.
 
     Attributes:
-        leaf: the tensor.
-        factors: by which it is multiplied or divided, each the same in all replicas.
-        kind: ``SUM`` over the rows, ``MEAN`` over them, or the ``SAME`` in all replicas.
-        count: of a mean: how many numbers it was taken of here; else None.
+        leaf: the tensor, this replica's.
+        count: of a mean over the rows, of how many numbers it was taken here; None: it is a sum over them.
+        same: whether it is neither, but the same in all replicas.
     """
 
     leaf: Any
-    factors: tuple[Factor, ...] = ()
-    kind: str = SUM
     count: Any = None
+    same: bool = False
 
-    def times(self, value: Any, divides: bool = False) -> Term:
-        """Returns the term multiplied or divided by a number."""
-        return self._replace(factors=(*self.factors, Factor(value, divides)))
 
-    def scale(self, without: int | None = None) -> Any:
-        """Returns the product of the factors, of the leaf's type, all or without one of them."""
-        import tensorflow as tf
+class Share(NamedTuple):
+    """What a replica has of a gradient: that of a tensor.
 
-        product = tf.ones((), self.leaf.dtype)
-        for i, factor in enumerate(self.factors):
-            if i != without:
-                value = tf.cast(factor.value, product.dtype)
-                product = tf.math.divide_no_nan(product, value) if factor.divides else product * value
-        return product
+    Attributes:
+        tensor: what is differentiated.
+        factor: by which it is multiplied, of the tensor's shape; None: by 1.
+    """
+
+    tensor: Any
+    factor: Any = None
 
 
 class NoTerms(Exception):
-    """A number is no sum of terms.
+    """A number is not computed of sums and means over the rows.
 
     Args:
         op: the operation at which that was seen.
     """
 
     def __init__(self, op: Any) -> None:
-        super().__init__(f"{op.type} ({op.name})")
+        what = f"the operation {op.type} ({op.name})"
+        if _calls(op):
+            why = (
+                "into which nobody can look, as it is a tf.function, tf.cond or tf.while_loop: take that off"
+            )
+        elif op.type == "IdentityN":
+            why = "which has a gradient of its own (tf.custom_gradient)"
+        else:
+            why = "which makes something else of the examples than their sum or mean"
+        super().__init__(f"{what}, {why}")
 
 
 class Terms:
-    """Looks into the step of one replica while it is traced.
+    """Finds the terms of numbers while the step of one replica is traced.
 
     Args:
-        batch: the replica's rows: what is computed of them differs between replicas.
+        lineage: what tensors hang on.
         replicas: how many there are.
-        own: variables that each replica has its own values of, as sums of what it has seen.
+        look: is given what sums and means are taken of.
+
+    Attributes:
+        lineage: as given.
     """
 
-    def __init__(self, batch: Any, replicas: int, own: Iterable[Any] = ()) -> None:
-        import tensorflow as tf
-
-        self._replicas = replicas
-        whole = tf.nest.flatten(batch, expand_composites=False)
-        # Of ragged and sparse ones dimensions are no numbers of rows.
-        self._dense = all(isinstance(t, tf.Tensor) for t in whole if tf.is_tensor(t))
-        self._own = {id(v.handle) for v in own}
-        self._rows = [_key(t) for t in tf.nest.flatten(batch, expand_composites=True) if _symbolic(t)]
-        self._apart = dict.fromkeys(self._rows, True)
+    def __init__(self, lineage: Lineage, replicas: int, look: Callable[[Any], None]) -> None:
+        self.lineage, self._replicas, self._look = lineage, replicas, look
         self._parts: set[Any] = set()
         self._weights: dict[Any, Any] = {}
+        self._wholes: dict[Any, Any] = {}
 
     def is_part(self, tensor: Any) -> Any:
         """Notes that a number, added up over the replicas, is the whole's; returns it."""
-        if _symbolic(tensor):
-            self._parts.add(_key(tensor))
-            self._apart[_key(tensor)] = True  # also of what is the same everywhere
+        if symbolic(tensor):
+            self._parts.add(key(tensor))
+            self.lineage.is_apart(tensor)  # also of what is the same everywhere
         return tensor
-
-    def is_same(self, tensor: Any) -> Any:
-        """Notes that a tensor is the same in all replicas; returns it."""
-        if _symbolic(tensor):
-            self._apart[_key(tensor)] = False
-        return tensor
-
-    def are_rows(self, tensor: Any) -> bool:
-        """Whether a tensor is one of the batch, if in another shape and type, as ids that are looked up."""
-        while tensor.op.type in ("Reshape", "ExpandDims", "Squeeze", "Cast", "Identity", "SelectV2"):
-            # Keras looks up negative ids from the end, else the ids themselves.
-            tensor = tensor.op.inputs[2 if tensor.op.type == "SelectV2" else 0]
-        return _key(tensor) in self._rows
-
-    def differs(self, tensor: Any) -> bool:
-        """Whether a tensor may differ between replicas: it hangs on their rows, or was drawn at random."""
-        if not _symbolic(tensor):
-            return False
-        waiting = [tensor]
-        while waiting:
-            one = waiting[-1]
-            if _key(one) in self._apart:
-                waiting.pop()
-                continue
-            sources = [t for t in _sources(one) if _symbolic(t)]
-            unknown = [t for t in sources if _key(t) not in self._apart]
-            if one.op.type.startswith("Collective"):
-                self._apart[_key(one)] = False
-            elif _draws(one.op) or self._is_own(one):
-                self._apart[_key(one)] = True
-            elif unknown and not any(self._apart.get(_key(t)) for t in sources):
-                waiting.append(unknown[0])
-            else:
-                self._apart[_key(one)] = any(self._apart[_key(t)] for t in sources if _key(t) in self._apart)
-        return self._apart[_key(tensor)]
-
-    def of(self, tensor: Any) -> list[Term]:
-        """Returns the terms whose sum a number is.
-
-        Raises:
-            NoTerms: it is no such sum.
-        """
-        if _symbolic(tensor) and _key(tensor) in self._parts:
-            return [Term(tensor)]
-        if not self.differs(tensor):
-            return [Term(tensor, kind=SAME)]
-        if tensor.shape.rank != 0 or self._is_count(tensor):
-            return [Term(tensor)]
-        op = tensor.op
-        if op.type in _PASSED_ON and (inner := op.inputs[tensor.value_index]).shape.rank == 0:
-            terms = self.of(inner)
-            alone = len(terms) == 1 and not terms[0].factors
-            return [terms[0]._replace(leaf=tensor)] if alone else terms
-        if op.type in _ADDED_UP | {"Sub"} and all(t.shape.rank == 0 for t in op.inputs):
-            return list(self._added(op))
-        if op.type == "Neg":
-            return [term.times(-1.0) for term in self.of(op.inputs[0])]
-        if op.type == "Mul":
-            return self._multiplied(op)
-        if op.type in _DIVIDED:
-            return self._divided(op)
-        if op.type in ("Sum", "Mean", "L2Loss"):
-            return self._reduced(tensor)
-        raise NoTerms(op)
 
     def part(self, tensor: Any) -> Any:
-        """Returns what, added up over the replicas, is what the whole batch's would be.
+        """Returns what, added up over the replicas, is what the whole batch's number would be.
 
         Args:
-            tensor: a number, or many of which each is the same in all replicas, or a sum over the rows.
+            tensor: a number, or many of which each is one of the whole batch; these have no gradients.
 
         Raises:
             NoTerms: there is none.
         """
         import tensorflow as tf
 
-        if tensor.shape.rank != 0 and self.differs(tensor) and not _is_sum(tensor):
-            raise NoTerms(tensor.op)
-        terms = self.of(tensor)
-        if [(t.factors, t.kind) for t in terms] == [((), SUM)]:
+        if self._is_sum(tensor):
             return self.is_part(tf.identity(tensor))
         if not tensor.dtype.is_floating:
             raise NoTerms(tensor.op)  # of which there are no parts
-        values = [tf.math.multiply_no_nan(t.leaf, t.scale() * self.weight(t)) for t in terms]
-        return self.is_part(tf.add_n([tf.cast(value, tensor.dtype) for value in values]))
+        if tensor.shape.rank != 0:
+            return self.is_part(_Copy(self, self.whole).of(tensor) / self._replicas)
+        copy = self._copy(tensor, None)
+        shares = list(self._shares_of(copy, tensor))
+        value = self._part_of(copy, tensor)
+
+        @tf.custom_gradient
+        def number(*_: Any) -> Any:
+            return tf.identity(value), lambda above: [above * share.factor for share in shares]
+
+        return self.is_part(number(*(share.tensor for share in shares)) if shares else tf.identity(value))
+
+    def shares(self, tensor: Any, sources: Iterable[Any]) -> list[Share]:
+        """Returns what to differentiate here, so that the sum over the replicas is the whole's gradient.
+
+        Args:
+            tensor: a number of the batch, or one of each row, whose sum is meant.
+            sources: what it is differentiated for, as far as it is the same in all replicas.
+
+        Raises:
+            NoTerms: it cannot be said.
+        """
+        if self._of_rows(tensor) or self._is_sum(tensor) or not tensor.dtype.is_floating:
+            return [Share(tensor)]
+        return list(self._shares_of(self._copy(tensor, sources), tensor))
+
+    def _copy(self, tensor: Any, sources: Iterable[Any] | None) -> _Copy:
+        """A copy made of this replica's own parts, if derivatives hang on no others; else of the whole's."""
+        own = _Copy(self, self.own, sources)
+        own.of(tensor)
+        if own.is_linear(tensor):
+            return own
+        whole = _Copy(self, self.whole, sources)
+        whole.of(tensor)
+        return whole
+
+    def _shares_of(self, copy: _Copy, tensor: Any) -> Iterator[Share]:
+        for term, _, factor in copy.factors(tensor):
+            yield Share(term.leaf, factor * self.weight(term))
+
+    def _part_of(self, copy: _Copy, tensor: Any) -> Any:
+        """This replica's part of a number: of what is not made of the rows, all have as much."""
+        import tensorflow as tf
+
+        value = copy.of(tensor)
+        if copy.value == self.whole:
+            return value / self._replicas
+        of_rows = [f * p for term, p, f in copy.factors(tensor) if not term.same]
+        constant = value - tf.add_n(of_rows) if of_rows else value
+        return value - constant * ((self._replicas - 1) / self._replicas)
+
+    def term(self, tensor: Any) -> Term | None:
+        """Returns the term that a tensor is; None: it is none, but may be computed of some."""
+        import tensorflow as tf
+
+        if not symbolic(tensor):
+            return None
+        if key(tensor) in self._parts:
+            return Term(tensor)
+        if not (self.lineage.differs(tensor) and tensor.shape.is_fully_defined()):
+            return None
+        op = tensor.op
+        while op.type in ("Cast", "Identity") and key(op.inputs[0]) not in self._parts:
+            op = op.inputs[0].op
+        if self.lineage.dense and _is_count(tensor, op):
+            return Term(tensor)
+        if op.type == "MatMul" and all(map(self._of_rows, op.inputs)):
+            return Term(tensor)
+        if op.type not in ("Sum", "Mean", "L2Loss") or not self._of_rows(many := op.inputs[0]):
+            return None
+        self._look(many)
+        if op.type != "Mean":
+            return Term(tensor)
+        return Term(tensor, count=tf.size(many) // max(tensor.shape.num_elements(), 1))
+
+    def _is_sum(self, tensor: Any) -> bool:
+        term = self.term(tensor)
+        return term is not None and term.count is None
 
     def weight(self, term: Term) -> Any:
-        """Returns what a term is multiplied by for its replica's part, besides its factors; of its type."""
+        """Returns what a term is multiplied by for its replica's part; of its type."""
         import tensorflow as tf
 
         one = tf.ones((), term.leaf.dtype)
-        if term.kind == SAME:
+        if term.same:
             return one / self._replicas
-        if term.kind == SUM:
+        if term.count is None:
             return one
-        key = _key(term.leaf)
-        if key not in self._weights:  # made once: it asks all replicas
+        place = key(term.leaf)
+        if place not in self._weights:  # made once: it asks all replicas
             count = tf.cast(term.count, tf.float32)
-            self._weights[key] = tf.math.divide_no_nan(count, summed(count))
-        return tf.cast(self._weights[key], one.dtype)
+            self._weights[place] = tf.math.divide_no_nan(count, summed(count))
+        return tf.cast(self._weights[place], one.dtype)
 
-    def meeting(self, tensor: Any) -> Any:
-        """Looks for an operation in which rows of the batch meet each other, as all those of a replica do.
-
-        Args:
-            tensor: what is computed of them.
-
-        Returns:
-            The last operation that reduces the rows, or compares them with one another, unless the replicas
-            do it together; None: none is seen.
-        """
-        if not self._dense:
-            return None
-        waiting, seen = [tensor], {_key(tensor)}
-        while waiting:
-            one = waiting.pop()
-            if _key(one) in self._rows:
-                continue
-            if _meets([t for t in one.op.inputs if self.differs(t)], one):
-                return one.op
-            new = [t for t in _sources(one) if _symbolic(t) and _key(t) not in seen and self.differs(t)]
-            seen.update(map(_key, new))
-            waiting.extend(new)
-        return None
-
-    def changes(self, variables: list[Any]) -> str | None:
-        """Looks for a variable that the replicas change each in its own way.
-
-        Args:
-            variables: those that have to stay the same everywhere.
-
-        Returns:
-            The name of the first that does not; None: all do.
-        """
+    def own(self, term: Term) -> Any:
+        """Returns this replica's part of a term."""
         import tensorflow as tf
 
-        graph = tf.compat.v1.get_default_graph()
-        handles = {id(v.handle): v for v in variables}
-        for op in graph.get_operations():
-            if op.type in _ASSIGNED and self.differs(op.inputs[1]):
-                found = handles.get(id(_outside(op.inputs[0])))
-                if found is not None:
-                    return str(found.name)
-        return None
+        if term.same or term.count is None:
+            return tf.identity(term.leaf)
+        return tf.math.multiply_no_nan(term.leaf, self.weight(term))  # without rows it is no number
 
-    def counted(self, value: Any, variable: Any) -> Any:
-        """Returns what is added to a variable where this value is written to it.
+    def whole(self, term: Term) -> Any:
+        """Returns a term of the whole batch."""
+        import tensorflow as tf
+
+        if term.same:
+            return tf.identity(term.leaf)
+        place = key(term.leaf)
+        if place not in self._wholes:
+            own = self.own(term)
+            small = own.dtype in (tf.float16, tf.bfloat16)
+            total = summed(tf.cast(own, tf.float32) if small else own)
+            self._wholes[place] = self.lineage.is_same(tf.cast(total, own.dtype))
+        return tf.identity(self._wholes[place])
+
+    def _of_rows(self, tensor: Any) -> bool:
+        """Whether there is something for each row, how many they may be."""
+        if tensor.shape.rank == 0 or not symbolic(tensor) or not self.lineage.differs(tensor):
+            return False
+        return not tensor.shape.is_fully_defined()
+
+
+class _Copy:
+    """A number that is computed once more, of other values of its terms.
+
+    Args:
+        terms: finds them.
+        value: gives the other value of a term.
+        sources: what the number is to be differentiated for, as far as it is the same in all replicas; None:
+            all variables.
+
+    Attributes:
+        value: as given.
+    """
+
+    def __init__(
+        self, terms: Terms, value: Callable[[Term], Any], sources: Iterable[Any] | None = None
+    ) -> None:
+        self._of, self.value = terms, value
+        self._sources = None if sources is None else list(sources)
+        self._terms: list[tuple[Term, Any]] = []  # with their values
+        self._made: dict[Any, Any] = {}
+
+    def of(self, tensor: Any, reader: Any = None) -> Any:
+        """Returns the copy of a tensor.
+
+        Args:
+            tensor: the tensor.
+            reader: the operation that reads it.
 
         Raises:
-            NoTerms: it is another value than the variable's and something added.
+            NoTerms: it is not computed of terms.
         """
-        op = value.op
-        if op.type in _ADDED_UP and len(op.inputs) == 2:
-            for old, added in (op.inputs, reversed(op.inputs)):
-                if self._is_own(old, {id(variable.handle)}):
-                    return added
-        raise NoTerms(op)
+        if not symbolic(tensor):
+            return tensor
+        if key(tensor) not in self._made:
+            self._made[key(tensor)] = self._copied(tensor, reader)
+        return self._made[key(tensor)]
 
-    def _is_own(self, tensor: Any, handles: set[int] | None = None) -> bool:
-        """Whether a tensor is what was read of such a variable."""
-        op = tensor.op
-        while op.type in ("Identity", "Cast"):
-            op = op.inputs[0].op
-        own = self._own if handles is None else handles
-        return op.type == "ReadVariableOp" and id(_outside(op.inputs[0])) in own
-
-    def _is_count(self, tensor: Any) -> bool:
-        return self._dense and _is_count(tensor)
-
-    def _added(self, op: Any) -> Iterator[Term]:
-        for i, each in enumerate(op.inputs):
-            for term in self.of(each):
-                yield term.times(-1.0) if op.type == "Sub" and i else term
-
-    def _multiplied(self, op: Any) -> list[Term]:
-        one, two = op.inputs
-        if self.differs(one):
-            one, two = two, one
-        if self.differs(one):
-            raise NoTerms(op)
-        return [term.times(one) for term in self.of(two)]
-
-    def _divided(self, op: Any) -> list[Term]:
+    def _copied(self, tensor: Any, reader: Any) -> Any:
         import tensorflow as tf
 
-        above, below = op.inputs
-        terms = self.of(above)
-        if not self.differs(below):
-            return [term.times(below, divides=True) for term in terms]
-        own = all(t.kind == SUM and _key(t.leaf) not in self._parts for t in terms)
-        if not (own and self._is_count(below)):
-            raise NoTerms(op)
-        count = tf.cast(below, tf.float32)
-        return [term.times(below, divides=True)._replace(kind=MEAN, count=count) for term in terms]
+        if not self._of.lineage.differs(tensor):
+            trained = tensor.dtype.is_floating and self._of.lineage.hangs_on(tensor, self._sources)
+            return self._placed(Term(tensor, same=True)) if trained else tensor
+        if (term := self._of.term(tensor)) is not None:
+            return self._placed(term)
+        if tf.get_static_value(tensor) is not None:
+            return tensor  # as a dimension that is no number of rows
+        if (outer := outside(tensor)) is not tensor:
+            return self.of(outer, reader)
+        if not tensor.shape.is_fully_defined():
+            raise NoTerms(reader or tensor.op)
+        return self._again(tensor.op)[tensor.value_index]
 
-    def _reduced(self, tensor: Any) -> list[Term]:
-        """A number made of many: of a list of numbers, or of what there is of each row."""
+    def _placed(self, term: Term) -> Any:
+        value = self.value(term)
+        self._terms.append((term, value))
+        return value
+
+    def _again(self, op: Any) -> Any:
+        """The results of an operation on copies of what it was given."""
         import tensorflow as tf
 
-        op = tensor.op
-        many = op.inputs[0]
-        if many.shape.rank == 0 and op.type != "L2Loss":
-            return self.of(many)
-        if many.op.type == "Pack" and all(t.shape.rank == 0 for t in many.op.inputs):
-            terms = [term for one in many.op.inputs for term in self.of(one)]
-            count = float(len(many.op.inputs))
-            return [t.times(count, divides=True) for t in terms] if op.type == "Mean" else terms
-        if many.shape.is_fully_defined():  # whatever this is, it is not there once a row
+        if (
+            op.op_def.is_stateful
+            or op.type in _HIDING
+            or _calls(op)
+            or "_gradient_op_type" in op.node_def.attr
+        ):
             raise NoTerms(op)
-        return [Term(tensor, kind=MEAN, count=tf.size(many))] if op.type == "Mean" else [Term(tensor)]
+        inputs = [self.of(t, op) for t in op.inputs]
+        attributes = {name: value for name, value in op.node_def.attr.items() if not name.startswith("_")}
+        graph = tf.compat.v1.get_default_graph()
+        return graph.create_op(op.type, inputs, [t.dtype for t in op.outputs], attrs=attributes).outputs
+
+    def factors(self, tensor: Any) -> list[tuple[Term, Any, Any]]:
+        """Returns each term that is a floating-point number, with its value and the copy's derivative.
+
+        Args:
+            tensor: of which this is the copy; of many numbers, their sum is differentiated.
+        """
+        import tensorflow as tf
+
+        smooth = [(term, value) for term, value in self._terms if value.dtype.is_floating]
+        found = tf.gradients(self.of(tensor), [value for _, value in smooth]) if smooth else []
+        return [
+            (term, value, tf.zeros_like(value) if factor is None else tf.convert_to_tensor(factor))
+            for (term, value), factor in zip(smooth, found, strict=True)
+        ]
+
+    def is_linear(self, tensor: Any) -> bool:
+        """Whether it is sums of this replica's parts, multiplied by what is the same in all."""
+        parts = [value for term, value in self._terms if not term.same]
+        if not all(part.dtype.is_floating for part in parts):
+            return False
+        return not any(self._of.lineage.hangs_on(factor, parts) for _, _, factor in self.factors(tensor))
 
 
-def _symbolic(value: Any) -> bool:
-    import tensorflow as tf
-
-    return tf.is_tensor(value) and tf.is_symbolic_tensor(value)
-
-
-def _key(tensor: Any) -> Any:
-    return id(tensor.graph), tensor.name
+def _calls(op: Any) -> bool:
+    """Whether an operation runs functions, which are graphs of their own."""
+    return any(attribute.type in ("func", "list(func)") for attribute in op.op_def.attr)
 
 
-def _outside(tensor: Any) -> Any:
-    """What a tensor was outside of the function whose argument it is; else the tensor itself."""
-    if tensor.op.type == "Placeholder":
-        for outer, inner in getattr(tensor.graph, "captures", ()):
-            if inner is tensor:
-                return outer
-    return tensor
-
-
-def _sources(tensor: Any) -> list[Any]:
-    outer = _outside(tensor)
-    return [outer] if outer is not tensor else list(tensor.op.inputs)
-
-
-def _draws(op: Any) -> bool:
-    """Whether what comes out hangs on more than what goes in: numbers drawn, files read."""
-    if "Random" in op.type or "Multinomial" in op.type:
-        return True
-    return bool(op.op_def.is_stateful) and op.type not in _READ | _CALLED
-
-
-def _meets(rows: list[Any], result: Any) -> bool:
-    """Whether an operation brings rows together, where only the number of them is not known beforehand."""
-    import tensorflow as tf
-
-    if not rows or any(t.shape.rank is None or list(t.shape).count(None) != 1 for t in rows):
-        return False
-    op, among = result.op, rows[0].shape[0] is None
-    if result.shape.rank is not None and list(result.shape).count(None) > 1:
-        return True  # rows beside rows
-    if op.type == "MatMul":
-        return len(rows) == 2 and list(result.shape).count(None) == 0
-    if op.type == "StridedSlice":
-        every = op.get_attr("begin_mask") & op.get_attr("end_mask") | op.get_attr("ellipsis_mask")
-        strides = tf.get_static_value(op.inputs[3])
-        return among and (not every & 1 or strides is None or strides[0] != 1)
-    if op.type in _MOVING:
-        axes = tf.get_static_value(op.inputs[_MOVING[op.type]])
-        return among and axes is not None and 0 in axes.reshape(-1)
-    if op.type == "TopKV2":
-        return among and rows[0].shape.rank == 1
-    if op.type not in _REDUCING or not among:
-        return False
-    axes = tf.get_static_value(op.inputs[1])
-    return axes is not None and any(int(axis) in (0, -rows[0].shape.rank) for axis in axes.reshape(-1))
-
-
-def _is_sum(tensor: Any) -> bool:
-    """Whether these are sums over the rows, one or many."""
-    op = tensor.op
-    while op.type in ("Cast", "Identity"):
-        op = op.inputs[0].op
-    return op.type == "Sum" and not op.inputs[0].shape.is_fully_defined()
-
-
-def _is_count(tensor: Any) -> bool:
+def _is_count(tensor: Any, op: Any) -> bool:
     """Whether a number says how many rows there are: a dimension, or the size, of something."""
     import tensorflow as tf
 
-    op = tensor.op
-    while op.type in ("Cast", "Identity"):
-        op = op.inputs[0].op
+    if tensor.shape.rank != 0:
+        return False
     if op.type == "Size":
         return True
     if op.type == "Prod":  # of a shape, not of the rows

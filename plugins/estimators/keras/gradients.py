@@ -6,11 +6,11 @@ device makes of the whole batch's.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 from expcore.errors import InvalidArgument
-from expcore_plugins.estimators.engine.terms import SUM, NoTerms, Term
+from expcore_plugins.estimators.engine.devices import parts_of
+from expcore_plugins.estimators.engine.terms import NoTerms, Share
 from expcore_plugins.estimators.engine.workers import summed
 from expcore_plugins.estimators.keras.part import Part, is_traced_here, part_here
 
@@ -23,31 +23,39 @@ def of_all(gradient: Any) -> Any:
     ) -> Any:
         import tensorflow as tf
 
-        places = [s for s in tf.nest.flatten(sources) if _is_variable(s)] if is_traced_here() else []
-        if not places:
+        if not is_traced_here() or part_here().differentiating:
             return gradient(tape, target, sources, output_gradients, **options)
         part = part_here()
-        _check_nothing_records(part, tape)
-        if output_gradients is None:
-            target, output_gradients = _weighed(part, target)
-        found = gradient(tape, target, sources, output_gradients, **options)
-        flat = tf.nest.flatten(found)
-        chosen = [
-            i
-            for i, (grad, source) in enumerate(zip(flat, tf.nest.flatten(sources), strict=True))
-            if grad is not None and _is_variable(source)
-        ]
+        flat = tf.nest.flatten(sources)
+        alike = [_is_alike(part, source) for source in flat]
+        shares = _shares(
+            part, target, output_gradients, [s for s, same in zip(flat, alike, strict=True) if same]
+        )
+        if any(alike) or any(part.lineage.hangs_on(s.factor, None) for s in shares if s.factor is not None):
+            _check_nothing_records(part, tape)
+        target = [share.tensor for share in shares]
+        factors = [tf.ones_like(s.tensor) if s.factor is None else s.factor for s in shares]
+        output_gradients = None if all(s.factor is None for s in shares) else factors
+        with part.differentiation():
+            found = gradient(tape, target, sources, output_gradients, **options)
+        grads = tf.nest.flatten(found)
+        chosen = [i for i, grad in enumerate(grads) if grad is not None and alike[i]]
         if chosen:
-            totals = summed([_summable(part, flat[i]) for i in chosen])
+            totals = summed([_summable(part, grads[i]) for i in chosen])
             for i, total in zip(chosen, totals, strict=True):
-                flat[i] = _the_same(part, total)
-        return tf.nest.pack_sequence_as(sources, flat)
+                grads[i] = _the_same(part, total)
+        return tf.nest.pack_sequence_as(sources, grads)
 
     return gradient_of_all
 
 
-def _is_variable(source: Any) -> bool:
-    return hasattr(source, "handle") or hasattr(source, "assign")
+def _is_alike(part: Part, source: Any) -> bool:
+    """Whether what is differentiated for is the same in all replicas: a variable, or what is made of some."""
+    import tensorflow as tf
+
+    if hasattr(source, "handle") or hasattr(source, "assign"):
+        return True
+    return bool(tf.is_tensor(source)) and not part.lineage.differs(source)
 
 
 def _check_nothing_records(part: Part, tape: Any) -> None:
@@ -61,33 +69,45 @@ def _check_nothing_records(part: Part, tape: Any) -> None:
         )
 
 
-def _weighed(part: Part, target: Any) -> tuple[Any, Any]:
+def _shares(part: Part, target: Any, above: Any, alike: list[Any]) -> list[Share]:
     """What to differentiate, and by what each of it is multiplied, so that the sum is the whole batch's."""
     import tensorflow as tf
 
-    targets = tf.nest.flatten(target)
+    targets = [tf.convert_to_tensor(one) for one in tf.nest.flatten(target)]
+    given = [None] * len(targets) if above is None else tf.nest.flatten(above)
+    sources = [source for one in alike for source in _sources(one)]
     try:
-        terms = [term for each in targets for term in part.terms.of(tf.convert_to_tensor(each))]
+        return [
+            _times(part, share, factor, one)
+            for one, factor in zip(targets, given, strict=True)
+            for share in part.terms.shares(one, sources)
+        ]
     except NoTerms as error:
         raise part.refusal("its loss", error) from None
-    part.look_at(terms)
-    if all(term.kind == SUM for term in terms):
-        return target, None  # a sum already
-    seen = [pair for term in terms for pair in _shares(part, term)]
-    return [t for t, _ in seen], [tf.ones_like(t) * tf.cast(weight, t.dtype) for t, weight in seen]
 
 
-def _shares(part: Part, term: Term) -> Iterator[tuple[Any, Any]]:
-    """A term's leaf and its factors, which may hang on variables, each with the derivative for it."""
+def _times(part: Part, share: Share, above: Any, target: Any) -> Share:
+    """A share of a target, where the target's own gradient was given."""
     import tensorflow as tf
 
-    weight = part.terms.weight(term)
-    yield term.leaf, weight * term.scale()
-    for i, (value, divides) in enumerate(term.factors):
-        if tf.is_tensor(value) and value.dtype.is_floating:
-            of_leaf = tf.math.multiply_no_nan(term.leaf, weight) * term.scale(without=i)
-            value_here = tf.cast(value, of_leaf.dtype)
-            yield value, -tf.math.divide_no_nan(of_leaf, value_here**2) if divides else of_leaf
+    if above is None:
+        return share
+    if share.factor is None:
+        return Share(share.tensor, above)
+    if target.shape.rank != 0 or part.lineage.differs(above):
+        raise NoTerms(target.op)
+    return Share(share.tensor, share.factor * tf.cast(above, share.factor.dtype))
+
+
+def _sources(alike: Any) -> list[Any]:
+    """A tensor, or the handles of a variable, one a device."""
+    import keras
+    import tensorflow as tf
+
+    if tf.is_tensor(alike) and not hasattr(alike, "handle"):
+        return [alike]
+    variable = alike.value if isinstance(alike, keras.Variable) else alike
+    return [one.handle for one in parts_of(variable)]
 
 
 def _summable(part: Part, grad: Any) -> Any:
@@ -95,7 +115,7 @@ def _summable(part: Part, grad: Any) -> Any:
     import tensorflow as tf
 
     always = not tf.is_tensor(part.rows.mine) and not tf.is_tensor(part.rows.total)
-    if isinstance(grad, tf.IndexedSlices) and not (always and part.terms.are_rows(grad.indices)):
+    if isinstance(grad, tf.IndexedSlices) and not (always and part.lineage.are_rows(grad.indices)):
         return tf.convert_to_tensor(grad)
     return grad
 
@@ -104,5 +124,5 @@ def _the_same(part: Part, total: Any) -> Any:
     import tensorflow as tf
 
     for tensor in tf.nest.flatten(total, expand_composites=True):
-        part.terms.is_same(tensor)
+        part.lineage.is_same(tensor)
     return total

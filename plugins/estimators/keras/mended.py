@@ -220,7 +220,7 @@ def apply_mask(same_rank: Any, sample_weight: Any, mask: Any, dtype: Any, reduct
     if reduction in ("mean", "sum_over_batch_size"):
         there = tf.cast(mask, tf.bool)
         total = _size_of_all(mask, part_here().rows, weights.dtype)
-        valid = part_here().terms.is_same(summed(tf.reduce_sum(tf.cast(there, dtype))))
+        valid = part_here().lineage.is_same(summed(tf.reduce_sum(tf.cast(there, dtype))))
         weights = tf.where(there, tf.math.divide_no_nan(total, valid), tf.zeros_like(weights))
     if sample_weight is None:
         return weights
@@ -297,7 +297,7 @@ def _moments_of_all(moments: Any) -> Any:
     def masked_moments(layer: Any, inputs: Any, mask: Any) -> Any:
         import tensorflow as tf
 
-        same = part_here().terms.is_same
+        same = part_here().lineage.is_same
         if mask is None:
             mean, variance = moments(layer, inputs, mask)
             return same(mean), same(variance)

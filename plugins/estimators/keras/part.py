@@ -10,8 +10,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from expcore.errors import InvalidArgument
+from expcore_plugins.estimators.engine.lineage import Lineage
 from expcore_plugins.estimators.engine.replicas import Rows
-from expcore_plugins.estimators.engine.terms import SAME, NoTerms, Term, Terms
+from expcore_plugins.estimators.engine.terms import NoTerms, Terms
 
 _LOG = logging.getLogger(__name__)
 
@@ -25,18 +26,25 @@ class Part:
     Attributes:
         model: its name, for messages.
         rows: which rows it has.
-        terms: what is computed of them.
+        lineage: what is computed of them.
+        terms: what such numbers are of the whole batch's.
         left_out: the metrics that cannot be kept by several replicas.
         told: whether it was said that rows meet each other.
         results: the metrics whose results were asked for, by the id of what was given, and that.
+        differentiating: whether a tape is at work, in which another may compute a part of its gradient.
     """
 
     model: str
     rows: Rows
-    terms: Terms
+    lineage: Lineage
+    terms: Terms = field(init=False)
     left_out: list[Any] = field(default_factory=list)
     told: bool = False
     results: dict[int, Any] = field(default_factory=dict)
+    differentiating: bool = False
+
+    def __post_init__(self) -> None:
+        self.terms = Terms(self.lineage, self.rows.replicas, self.look)
 
     def of(self, number: Any, what: str) -> Any:
         """Returns a number that, added up over the replicas, is what the whole batch's would be.
@@ -49,14 +57,13 @@ class Part:
             InvalidArgument: there is none.
         """
         try:
-            self.look_at(self.terms.of(number))
             return self.terms.part(number)
         except NoTerms as error:
             raise self.refusal(what, error) from None
 
     def look(self, values: Any) -> None:
-        """Says once where rows meet each other in what a loss is made of: replicas cannot see all of them."""
-        op = self.terms.meeting(values)
+        """Says once where rows meet each other in what a number is made of: no replica sees all of them."""
+        op = self.lineage.meeting(values)
         if op is not None and not self.told:
             self.told = True
             _LOG.warning(
@@ -67,19 +74,22 @@ class Part:
                 op.name,
             )
 
-    def look_at(self, terms: list[Term]) -> None:
-        """Says where rows meet each other in what is reduced."""
-        for term in terms:
-            if term.kind != SAME and term.leaf.op.type in ("Sum", "Mean"):
-                self.look(term.leaf.op.inputs[0])
+    @contextmanager
+    def differentiation(self) -> Iterator[None]:
+        """A context in which a tape is at work."""
+        self.differentiating = True
+        try:
+            yield
+        finally:
+            self.differentiating = False
 
     def refusal(self, what: str, error: NoTerms) -> InvalidArgument:
         """Returns the error that says that a number has no part."""
         return InvalidArgument(
-            f"model {self.model!r}: {what} comes from the operation {error}, which is neither a sum nor a "
-            "mean over the examples, so replicas that have a part of them each cannot make the whole "
-            "batch's; give a loss of every example (compile(loss=...), compute_loss, a Loss of Keras), sums "
-            "or means of them, or train in one process"
+            f"model {self.model!r}: {what} comes from {error}; replicas that have a part of the examples "
+            "each cannot make the whole batch's of it: give a loss of every example (compile(loss=...), "
+            "compute_loss, a Loss of Keras), or what is computed of sums and means over them, or train in "
+            "one process"
         )
 
 

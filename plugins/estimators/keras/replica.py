@@ -11,8 +11,9 @@ from expcore.errors import InvalidArgument, listing
 from expcore_plugins.estimators.engine.batches import with_rows_unknown
 from expcore_plugins.estimators.engine.calls import named_logs
 from expcore_plugins.estimators.engine.devices import Devices, parts_of
+from expcore_plugins.estimators.engine.lineage import Lineage
 from expcore_plugins.estimators.engine.replicas import Rows
-from expcore_plugins.estimators.engine.terms import NoTerms, Terms
+from expcore_plugins.estimators.engine.terms import NoTerms
 from expcore_plugins.estimators.engine.workers import Workers, summed
 from expcore_plugins.estimators.keras import mended
 from expcore_plugins.estimators.keras.part import Part, part_is
@@ -84,7 +85,7 @@ class KerasReplica(KerasTrainable):
         counters = [
             one for metric in self.native.metrics for v in metric.variables for one in parts_of(v.value)
         ]
-        part = Part(self.name, rows, Terms(batch, rows.replicas, counters))
+        part = Part(self.name, rows, Lineage(batch, counters))
         with part_is(part):
             logs = dict(named_logs(super().train_step(batch)))
         self._check_weights(part)
@@ -133,7 +134,7 @@ class KerasReplica(KerasTrainable):
 
     def _check_weights(self, part: Part) -> None:
         alike = [*self.native.trainable_variables, *(v for o in optimizers(self.native) for v in o.variables)]
-        changed = part.terms.changes([one for v in alike for one in parts_of(v.value)])
+        changed = part.lineage.changes([one for v in alike for one in parts_of(v.value)])
         if changed is not None:
             raise InvalidArgument(
                 f"model {self.name!r}: its step gives the variable {changed!r} a value that hangs on the "

@@ -86,23 +86,25 @@ def _of_single_numbers(update_state: Any, *, mean: bool) -> Any:
 
 def _whole(weight: Any) -> Any:
     """What a number of the replica's rows is of the whole batch."""
-    terms = part_here().terms
+    part = part_here()
     if weight.shape.rank != 0:
         raise NoTerms(weight.op)
-    return summed(terms.part(weight)) if terms.differs(weight) else weight
+    return summed(part.terms.part(weight)) if part.lineage.differs(weight) else weight
 
 
 def _write(assign: Any, metric: Any, variable: Any, value: Any) -> Any:
     """Writes to a variable of a metric that nobody here knows: what it adds is made this replica's part."""
     import tensorflow as tf
 
-    terms = part_here().terms
-    value = tf.cast(value, variable.dtype)
+    part = part_here()
+    added = part.lineage.added_to(tf.cast(value, variable.dtype), variable.value)
     try:
-        return assign(variable.value + terms.part(terms.counted(value, variable.value)))
+        if added is not None:
+            return assign(variable.value + part.terms.part(added))
     except NoTerms:
-        _leave_out(metric)
-        return variable.value
+        pass
+    _leave_out(metric)
+    return variable.value
 
 
 def _leave_out(metric: Any) -> None:

@@ -365,6 +365,63 @@ def weighed(model, x, y):
     return {"total": model.tracker.result(), "loss": model._loss_tracker.result()}
 
 
+def made_of_means(model, x, y):
+    """Numbers of the whole batch that are neither sums nor means, but made of them."""
+    import keras
+    import tensorflow as tf
+
+    model.seen = x
+    positive = y[:, 0]
+
+    def loss(given):
+        error = given[:, 0] - positive
+        squares = error**2
+        mean, learned = tf.reduce_mean(squares), tf.sigmoid(given[:, 0])
+        masked = tf.reduce_sum(squares * positive) / tf.maximum(tf.reduce_sum(positive), 1.0)
+        weighed = tf.reduce_sum(squares * learned) / (tf.reduce_sum(learned) + 1e-6)
+        features = model.one(x)
+        covariance = tf.matmul(features, features, transpose_a=True) / tf.cast(tf.shape(x)[0], tf.float32)
+        centre = tf.square(tf.reduce_mean(features, axis=0))
+        dice = keras.losses.Dice()(y, tf.sigmoid(given))
+        stopped = tf.stop_gradient(2.0 * mean) * tf.reduce_mean(error)
+        whole = mean * tf.cast(tf.shape(x)[0], tf.float32)
+        return (
+            tf.sqrt(mean) * tf.exp(-model.scale)
+            + masked
+            + weighed
+            + 0.1 * tf.reduce_sum(covariance[0] ** 2)
+            + tf.reduce_max(centre)
+            + dice
+            + stopped
+            + 0.01 * tf.where(mean > 0.1, tf.math.log(whole), whole)
+        )
+
+    found, value, given = gradients(model, loss)
+    apply(model, found)
+    model.tracker.update_state(value)
+    return {"told": model.tracker.result(), "value": value, "rmse": tf.sqrt(tf.reduce_mean(given**2))}
+
+
+def of_inputs(model, x, y):
+    """Gradients with regard to inputs: examples made harder by a loss, and a penalty on the steepness."""
+    import tensorflow as tf
+
+    model.seen = x
+    with tf.GradientTape() as tape:
+        tape.watch(x)
+        value = tf.reduce_mean((model(x) - y) ** 2) + model.compute_loss(y=y, y_pred=model(x))
+    harder = x + 2.0 * tape.gradient(value, x)
+    with tf.GradientTape() as tape:
+        with tf.GradientTape() as inner:
+            inner.watch(x)
+            given = model(x)
+            mean = tf.reduce_mean(given)
+        steep = inner.gradient([mean, 0.1 * given], x)
+        loss = tf.reduce_mean(tf.reduce_sum(steep**2, axis=1)) + model.compute_loss(y=y, y_pred=model(harder))
+    apply(model, tape.gradient(loss, model.trainable_variables))
+    return {"loss": loss, "steep": tf.reduce_mean(steep)}
+
+
 def of_some(model, x, y):
     """A mean of some of the rows, as many as there are."""
     import tensorflow as tf
@@ -390,6 +447,8 @@ OWN_STEPS = {
     "a loss written by hand": by_hand,
     "losses with learned weights": weighed,
     "a mean of some rows": of_some,
+    "numbers made of sums and means": made_of_means,
+    "gradients with regard to inputs": of_inputs,
     "weights that it assigns": assigned,
 }
 
@@ -470,6 +529,47 @@ def own_sum():
 
     sgd = keras.optimizers.SGD
     return lambda: dense(hidden(), optimizer=sgd(0.01), loss=loss), lambda: dataset(x, y, remainder=True)
+
+
+@case("a loss of the whole batch", loss="dice")
+@case("a masked mean as a loss function", loss="masked")
+def of_batch(loss):
+    import keras
+
+    x, y, _ = numbers()
+
+    def masked(true, given):
+        there = keras.ops.cast(true > 0.5, "float32")
+        squares = keras.ops.square(true - given) * there
+        return keras.ops.sum(squares) / keras.ops.maximum(keras.ops.sum(there), 1.0)
+
+    def root(true, given):
+        return keras.ops.sqrt(keras.ops.mean(keras.ops.square(true - given)))
+
+    made = {"dice": keras.losses.Dice, "masked": lambda: masked}[loss]
+    sgd = keras.optimizers.SGD
+    return (
+        lambda: dense(hidden(), optimizer=sgd(0.1), loss=made(), metrics=[root]),
+        lambda: dataset(x, y, remainder=True),
+    )
+
+
+@case("gradients that are computed anew")
+def recomputed():
+    import keras
+    import tensorflow as tf
+
+    x, y, _ = numbers()
+
+    class Recomputed(keras.layers.Layer):
+        def build(self, shape):
+            self.inner = hidden()
+            self.inner.build(shape)
+
+        def call(self, x):
+            return tf.recompute_grad(self.inner)(x)
+
+    return lambda: dense(Recomputed(), optimizer="sgd"), lambda: dataset(x, y, remainder=True)
 
 
 @case("metrics of its own")
