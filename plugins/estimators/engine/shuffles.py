@@ -10,8 +10,9 @@ from __future__ import annotations
 
 from typing import Any
 
-_DRAWING = {"ShuffleDatasetV3", "RandomDataset", "RandomDatasetV2"}
 _ANEW = ("reshuffle_each_iteration", "rerandomize_each_iteration")
+# Where the seeds are among what an operation is given: two zeros, if none was.
+_SEEDS = {"ShuffleDatasetV3": slice(2, 4), "RandomDataset": slice(0, 2), "RandomDatasetV2": slice(0, 2)}
 _MARK = b"epoch_num_random_samples"  # what the state of each begins with
 
 
@@ -24,24 +25,41 @@ def in_pipeline(graph: Any) -> int:
     import tensorflow as tf
 
     nodes = tf.compat.v1.GraphDef.FromString(graph.numpy()).node
-    parts = [node for node in nodes if node.op in _DRAWING]
+    parts = [node for node in nodes if node.op in _SEEDS]
     anew = any(part.attr[name].b for part in parts for name in _ANEW)
     return len(parts) if anew and any(node.op == "RepeatDataset" for node in nodes) else 0
 
 
-def seeded(graph: Any) -> bool:
-    """Returns whether a pipeline shuffles with a seed that was given, in the same order wherever it is read.
+def order_is_certain(graph: Any) -> bool:
+    """Returns whether a pipeline gives the same order wherever it is read: no shuffle, or with given seeds.
 
     Args:
         graph: as for ``in_pipeline``.
     """
+    return all(
+        any(any(values[name.partition(":")[0]]) for name in node.input[_SEEDS[node.op]])
+        for nodes in _with_functions(graph)
+        for values in [{node.name: node.attr["value"].tensor.int64_val for node in nodes}]
+        for node in nodes
+        if node.op in _SEEDS
+    )
+
+
+def made_by_python(graph: Any) -> bool:
+    """Returns whether Python makes a part of what a pipeline gives.
+
+    Args:
+        graph: as for ``in_pipeline``, where the states of its parts are ignored.
+    """
+    return any("PyFunc" in node.op for nodes in _with_functions(graph) for node in nodes)
+
+
+def _with_functions(graph: Any) -> list[Any]:
+    """The nodes of a pipeline, and those of each function in it."""
     import tensorflow as tf
 
-    nodes = tf.compat.v1.GraphDef.FromString(graph.numpy()).node
-    named = {node.name: node for node in nodes}
-    shuffles = [node for node in nodes if node.op == "ShuffleDatasetV3"]
-    seeds = [named[name] for node in shuffles for name in node.input[2:4]]
-    return any(any(seed.attr["value"].tensor.int64_val) for seed in seeds)
+    whole = tf.compat.v1.GraphDef.FromString(graph.numpy())
+    return [whole.node, *(function.node_def for function in whole.library.function)]
 
 
 def in_position(position: Any) -> int:

@@ -29,27 +29,30 @@ class WorkerData(Position):
     def __init__(self, coordinator: Coordinator) -> None:
         super().__init__(None)
         self._coordinator = coordinator
-        self._seeded: Any = None  # the input function of which that was said
+        self._certain: Any = None  # the input function of which that was said
 
     def _begin(self) -> None:
-        import tensorflow as tf
-
-        try:
-            graph = self._graph()
-        except tf.errors.FailedPreconditionError as error:
+        graph = self._graph()
+        if shuffles.made_by_python(graph):
             raise InvalidInput(
                 f"input function {describe(self.input_fn)}: Python makes its batches, which workers cannot "
                 "run; return a dataset of TensorFlow's own operations"
-            ) from error
-        if shuffles.seeded(graph) and self.input_fn is not self._seeded:
-            self._seeded = self.input_fn
+            )
+        if shuffles.order_is_certain(graph) and self.input_fn is not self._certain:
+            self._certain = self.input_fn
             _LOG.warning(
-                "input function %s shuffles with a seed: all workers read the same rows in the same order; "
-                "leave the seed out, so that each has an order of its own",
+                "input function %s does not shuffle, or with a seed: all workers read the same rows in the "
+                "same order; shuffle without a seed, so that each has an order of its own",
                 describe(self.input_fn),
             )
         self.iterator = self._coordinator.iterators(self._input.dataset)
         self.ended, self.taken = False, None
+
+    def _policy(self) -> int:
+        """Whatever state there is: no position is saved."""
+        import tensorflow as tf
+
+        return int(tf.data.experimental.ExternalStatePolicy.IGNORE.value)
 
     def open(self, input_fn: Callable[..., Any]) -> None:
         """Goes on with the data, or begins anew where they ended or are another function's."""

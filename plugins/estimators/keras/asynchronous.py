@@ -9,6 +9,7 @@ from functools import partial
 from typing import Any
 
 from expcore.errors import InvalidArgument, listing
+from expcore_plugins.estimators.keras.beforehand import make_variables
 from expcore_plugins.estimators.keras.changes import changed
 from expcore_plugins.estimators.keras.tallies import leaves, names_of
 from expcore_plugins.estimators.keras.trainable import KerasTrainable, optimizers
@@ -55,7 +56,7 @@ class KerasAsynchronous(KerasTrainable):
 
     def prepare(self, spec: Any) -> None:
         """Makes all variables, and looks which metrics can be kept."""
-        super().prepare(spec)
+        make_variables(self.native, super().train_step, spec)
         every = [m for metric in self.native.metrics for m in leaves(metric)]
         self._left_out = [m for m in every if m.variables and not isinstance(m, self._added)]
         self._names = names_of(self.native, self._left_out)

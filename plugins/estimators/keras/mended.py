@@ -8,6 +8,7 @@ There is no public way to any of these places: those that are changed are checke
 from __future__ import annotations
 
 import logging
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from functools import partial
@@ -20,7 +21,7 @@ from expcore_plugins.estimators.engine.replicas import SEED_STRIDE, Rows
 from expcore_plugins.estimators.engine.workers import summed
 from expcore_plugins.estimators.keras import gradients, tallies
 from expcore_plugins.estimators.keras.changes import changed
-from expcore_plugins.estimators.keras.part import part_here
+from expcore_plugins.estimators.keras.part import is_traced_here, part_here
 from expcore_plugins.estimators.keras.trainable import optimizers
 
 _LOG = logging.getLogger(__name__)
@@ -131,6 +132,8 @@ def keras_for(model: Any) -> Iterator[None]:
         # A part of the whole's is neither divided by the number of replicas nor multiplied by it.
         for name in ("scale_loss_for_distribution", "unscale_loss_for_distribution"):
             change(losses, name, lambda _: _as_it_is)
+        for place in (tf.distribute.Strategy, tf.distribute.ReplicaContext):
+            change(place, "num_replicas_in_sync", _told_of_count)
         change(tf.nn, "scale_regularization_loss", lambda _: tf.reduce_sum)
         change(tf.nn, "compute_average_loss", _average_loss)
         change(losses, "apply_mask", lambda _: partial(apply_mask, losses.squeeze_or_expand_to_same_rank))
@@ -261,6 +264,22 @@ def _weighed_alike(update_state: Any) -> Any:
 
 def _as_it_is(value: Any) -> Any:
     return value
+
+
+def _told_of_count(count: Any) -> Any:
+    """The number of replicas, by which a loss is divided elsewhere: of that the user's code is told."""
+
+    def told(owner: Any) -> Any:
+        asking = sys._getframe(1).f_globals.get("__name__", "").partition(".")[0]
+        if is_traced_here() and asking not in ("tensorflow", "keras", __name__.partition(".")[0]):
+            part_here().tell(
+                "count",
+                "its step asks for num_replicas_in_sync; losses are the whole batch's here, and gradients "
+                "are added up already: do not divide by it",
+            )
+        return count.fget(owner)
+
+    return property(told)
 
 
 def _average_loss(average: Any) -> Any:

@@ -29,7 +29,7 @@ class Part:
         lineage: what is computed of them.
         terms: what such numbers are of the whole batch's.
         left_out: the metrics that cannot be kept by several replicas.
-        told: whether it was said that rows meet each other.
+        told: what was said.
         results: the metrics whose results were asked for, by the id of what was given, and that.
         differentiating: whether a tape is at work, in which another may compute a part of its gradient.
     """
@@ -39,7 +39,7 @@ class Part:
     lineage: Lineage
     terms: Terms = field(init=False)
     left_out: list[Any] = field(default_factory=list)
-    told: bool = False
+    told: set[str] = field(default_factory=set)
     results: dict[int, Any] = field(default_factory=dict)
     differentiating: bool = False
 
@@ -63,16 +63,18 @@ class Part:
 
     def look(self, values: Any) -> None:
         """Says once where rows meet each other in what a number is made of: no replica sees all of them."""
-        op = self.lineage.meeting(values)
-        if op is not None and not self.told:
-            self.told = True
-            _LOG.warning(
-                "model %r: the rows of a batch meet each other in the operation %s (%s): each replica sees "
-                "its own rows only, so what comes out hangs on how many replicas there are",
-                self.model,
-                op.type,
-                op.name,
+        if "rows" not in self.told and (op := self.lineage.meeting(values)) is not None:
+            self.tell(
+                "rows",
+                f"the rows of a batch meet each other in the operation {op.type} ({op.name}): each replica "
+                "sees its own rows only, so what comes out hangs on how many replicas there are",
             )
+
+    def tell(self, what: str, text: str) -> None:
+        """Warns of something, once for each replica's step that is traced."""
+        if what not in self.told:
+            self.told.add(what)
+            _LOG.warning("model %r: %s", self.model, text)
 
     @contextmanager
     def differentiation(self) -> Iterator[None]:

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Iterable, Mapping
 from contextlib import AbstractContextManager
 from typing import Any
 
-from expcore.errors import InvalidArgument, listing
+from expcore.errors import InvalidArgument, listing, one_line
 from expcore_plugins.estimators.engine.batches import with_rows_unknown
 from expcore_plugins.estimators.engine.calls import named_logs
-from expcore_plugins.estimators.engine.devices import Devices, parts_of
+from expcore_plugins.estimators.engine.devices import parts_of
 from expcore_plugins.estimators.engine.lineage import Lineage
 from expcore_plugins.estimators.engine.replicas import Rows
 from expcore_plugins.estimators.engine.terms import NoTerms
 from expcore_plugins.estimators.engine.workers import Workers, summed
 from expcore_plugins.estimators.keras import mended
+from expcore_plugins.estimators.keras.beforehand import make_variables
 from expcore_plugins.estimators.keras.part import Part, part_is
 from expcore_plugins.estimators.keras.tallies import names_of
 from expcore_plugins.estimators.keras.trainable import KerasTrainable, optimizers
@@ -58,22 +60,8 @@ class KerasReplica(KerasTrainable):
 
     def prepare(self, spec: Any) -> None:
         """Makes all variables beforehand: in the steps of a replica it would be too late."""
-        import tensorflow as tf
-
-        if isinstance(self._workers, Devices):
-            with self._workers.scope():
-                self._prepare_devices(spec)
-        else:
-            tf.function(super().train_step, autograph=False).get_concrete_function(spec)
-
-    def _prepare_devices(self, spec: Any) -> None:
-        try:
-            super().prepare(spec)
-        except NotImplementedError as error:
-            raise InvalidArgument(
-                f"model {self.name!r} has no call(), by which its variables are made on all devices of a "
-                "process before its first step; write one, or train in one process for each device"
-            ) from error
+        with self._workers.scope():
+            make_variables(self.native, super().train_step, spec)
 
     def train_step(self, batch: Any) -> Any:
         """The model's ``train_step`` on this process's rows."""
@@ -87,7 +75,7 @@ class KerasReplica(KerasTrainable):
         ]
         part = Part(self.name, rows, Lineage(batch, counters))
         with part_is(part):
-            logs = dict(named_logs(super().train_step(batch)))
+            logs = dict(named_logs(self._traced(batch, rows)))
         self._check_weights(part)
         left_out = names_of(self.native, part.left_out)
         results = set(self.native.get_metrics_result()) - left_out
@@ -99,6 +87,18 @@ class KerasReplica(KerasTrainable):
             told = self._told(part, logs)
         self._say_left_out(set(logs) - set(told))
         return told
+
+    def _traced(self, batch: Any, rows: Rows) -> Any:
+        try:
+            return super().train_step(batch)
+        except (TypeError, ValueError) as error:
+            if isinstance(rows.total, int) and re.search("None ?(values|Type)", str(error)):
+                raise InvalidArgument(
+                    f"model {self.name!r}: its step takes the number of rows for a constant "
+                    f"({one_line(error)}), of which each replica has a part; ask for tf.shape(x)[0], not for "
+                    "x.shape[0]"
+                ) from error
+            raise
 
     def _say_left_out(self, names: set[str]) -> None:
         if names - self._left_out:

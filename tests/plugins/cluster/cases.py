@@ -475,10 +475,7 @@ def adversaries():
             self.seen = keras.metrics.Mean("judged")
             self.other = keras.optimizers.SGD(0.05)
 
-        def call(self, x):
-            return self.judge(self.maker(x))
-
-        def train_step(self, data):
+        def train_step(self, data):  # and no call()
             (x,) = data
             cross = keras.losses.BinaryCrossentropy(from_logits=True)
             made = self.maker(x[:, ::-1])

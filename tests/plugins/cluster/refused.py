@@ -97,31 +97,78 @@ def balanced(true, given):
     return keras.ops.mean(keras.ops.square(true - given) * (1 - keras.ops.mean(true)))
 
 
+def divided(model, x, y):
+    """As the guides for strategies have it."""
+    model.seen = x
+    count = tf.distribute.get_strategy().num_replicas_in_sync
+    apply(model, gradients(model, lambda given: tf.reduce_mean((given - y) ** 2) / count)[0])
+    return {}
+
+
+@tf.function
+def hiding(error):
+    return tf.reduce_mean(error**2)
+
+
+@tf.custom_gradient
+def halved(number):
+    return tf.identity(number), lambda above: 0.5 * above
+
+
+def words():
+    """A model of ragged rows, of which it takes the mean."""
+
+    class Bag(keras.Model):
+        def __init__(self):
+            super().__init__()
+            self.table = keras.layers.Embedding(9, 4)
+            self.last = keras.layers.Dense(1)
+
+        def call(self, x):
+            found = tf.reduce_sum(tf.ragged.map_flat_values(self.table, x), 1)
+            return self.last(found - tf.reduce_mean(found, axis=0))
+
+    built = Bag()
+    built.compile("sgd", "mse")
+    return built
+
+
+def ragged():
+    rows = tf.ragged.constant([[1 + k for k in range(1 + i % 4)] for i in range(len(Y))], dtype=tf.int32)
+    return tf.data.Dataset.from_tensor_slices((rows, Y)).batch(16).repeat()
+
+
+def sequences():
+    """A model of sequences of any length, which compares them."""
+    x = keras.Input((None, 3))
+    mean = keras.layers.Lambda(lambda x: x - tf.reduce_mean(x, axis=0))(x)
+    built = keras.Model(x, keras.layers.Dense(1)(keras.layers.GlobalAveragePooling1D()(mean)))
+    built.compile("sgd", "mse")
+    return built
+
+
+def of_any_length():
+    data = tf.data.Dataset.from_tensor_slices((X.reshape(-1, 2, 3), Y))
+    return data.padded_batch(16, padded_shapes=([None, 3], [1])).repeat()
+
+
 class Centred(keras.layers.Layer):
     def call(self, x):
         return x - keras.ops.mean(x, axis=0)
 
 
-def without_call():
-    class Without(keras.Model):
-        def __init__(self):
-            super().__init__()
-            self.one = keras.layers.Dense(1)
-
-        def train_step(self, data):
-            return {}
-
-    built = Without()
-    built.compile("sgd")
-    return built
-
-
 own = CASES["two_layers"]
 MODELS = {
-    "no call": without_call,
     "a single number and weights": lambda: dense(hidden(), optimizer="sgd", loss=mean),
     "the largest by hand": of_hand(lambda error: tf.reduce_max(error**2)),
     "a product by hand": of_hand(lambda error: tf.reduce_prod(error)),
+    "the best of the rows": of_hand(lambda error: tf.reduce_mean(tf.math.top_k(error[:, 0] ** 2, 3)[0])),
+    "what a function hides": of_hand(lambda error: 2.0 * hiding(error)),
+    "a gradient of its own": of_hand(lambda error: halved(tf.reduce_mean(error**2))),
+    "a constant number of rows": of_hand(lambda error: tf.reduce_sum(error**2) / error.shape[0]),
+    "divided by the replicas": lambda: own(divided),
+    "ragged rows": words,
+    "rows of any length": sequences,
     "weights by rows": lambda: own(unasked),
     "gradients without a tape": lambda: own(otherwise),
     "gradients of gradients": lambda: own(of_gradients),
@@ -140,6 +187,9 @@ MODELS = {
     ),
     "what cannot be told": lambda: own(telling),
 }
+
+
+DATA = {"ragged rows": ragged, "rows of any length": of_any_length}
 
 
 class Heard(logging.Handler):
@@ -164,7 +214,7 @@ def main(folder):
         heard, told = Heard(), {}
         logging.getLogger("expcore_plugins").addHandler(heard)
         parts = (X, Y, WEIGHTS) if name == "a single number and weights" else (X, Y)
-        data = lambda parts=parts: CASES["dataset"](*parts)  # noqa: E731
+        data = DATA.get(name, lambda parts=parts: CASES["dataset"](*parts))
 
         class Look:
             def after_steps(self, run, told=told):

@@ -7,10 +7,13 @@ import pytest
 pytestmark = [pytest.mark.tf, pytest.mark.timeout(300)]
 
 REFUSED = {
-    "no call": ("has no call()", "train in one process for each device"),
     "a single number and weights": ("gives one number of a whole batch", "weights or masks"),
     "the largest by hand": ("its loss comes from the operation Max",),
     "a product by hand": ("its loss comes from the operation Prod",),
+    "the best of the rows": ("its loss comes from the operation TopKV2", "than their sum or mean"),
+    "what a function hides": ("its loss comes from the operation", "a tf.function", "take that off"),
+    "a gradient of its own": ("its loss comes from the operation IdentityN", "tf.custom_gradient"),
+    "a constant number of rows": ("takes the number of rows for a constant", "tf.shape(x)[0]"),
     "weights by rows": ("its step gives the variable", "different weights", "tf.GradientTape.gradient"),
     "gradients without a tape": ("its step gives the variable", "tf.GradientTape.gradient"),
     "gradients of gradients": ("while another tape records", "train in one process"),
@@ -52,12 +55,21 @@ def test_what_cannot_be_told_of_training_is_left_out_and_said(found, name):
         ("rows that change places", "StridedSlice"),
         ("some of the rows", "StridedSlice"),
         ("a loss that balances", "Mean"),
+        ("ragged rows", "Mean"),
+        ("rows of any length", "Mean"),
     ],
 )
 def test_rows_that_meet_each_other_are_told_of(found, name, operation):
     said = [line for line in found[name]["said"] if "rows of a batch meet each other" in line]
     assert said
     assert f"in the operation {operation} (" in said[0]
+
+
+def test_who_asks_for_the_number_of_replicas_is_told_not_to_divide(found):
+    said = [line for line in found["divided by the replicas"]["said"] if "num_replicas_in_sync" in line]
+    assert len(said) == 2  # once for each device's step
+    assert "do not divide by it" in said[0]
+    assert not [line for name in found for line in found[name].get("said", ()) if "do not divide" in line][2:]
 
 
 @pytest.mark.parametrize("name", ["rows apart", "a largest metric", "what cannot be told"])

@@ -131,13 +131,36 @@ def test_only_data_whose_later_passes_hang_on_the_earlier_ones_are_read_again(pi
         (2, lambda seed: rows().shuffle(N, seed, reshuffle_each_iteration=False)),
         (None, lambda seed: tf.data.Dataset.zip(rows(), rows().shuffle(N, seed)).map(lambda a, b: a + b)),
         (3, lambda seed: tf.data.Dataset.zip(rows(), rows().shuffle(N, seed)).map(lambda a, b: a + b)),
+        (None, lambda seed: tf.data.Dataset.range(3).interleave(lambda _: rows().shuffle(N, seed))),
+        (4, lambda seed: tf.data.Dataset.range(3).interleave(lambda _: rows().shuffle(N, seed))),
+        (None, lambda seed: rows().shuffle(N, 5).shuffle(N, seed)),
+        (None, lambda seed: tf.data.Dataset.sample_from_datasets([rows(), rows()], seed=seed)),
+        (6, lambda seed: tf.data.Dataset.sample_from_datasets([rows(), rows()], seed=seed)),
+        (7, lambda _: rows()),
     ],
 )
-def test_a_shuffle_with_a_seed_is_seen_wherever_it_is(seed, shuffle):
+def test_an_order_is_certain_where_no_shuffle_is_without_a_seed(seed, shuffle):
     tf.random.set_seed(None)
-    position = Position(seed=None)
-    position.open(lambda: shuffle(seed).batch(2))
-    assert shuffles.seeded(position._graph()) is (seed is not None)
+    assert shuffles.order_is_certain(pipeline_graph(shuffle(seed).batch(2))) is (seed is not None)
+
+
+@pytest.mark.parametrize(
+    ("python", "data"),
+    [
+        (False, lambda: rows().map(lambda x: x + 1).shuffle(2)),
+        (False, lambda: tf.data.Dataset.range(3).interleave(lambda _: rows().shuffle(2))),
+        (True, lambda: tf.data.Dataset.from_generator(lambda: iter([1]), output_signature=tf.TensorSpec(()))),
+        (True, lambda: rows().map(lambda x: tf.py_function(lambda x: x, [x], x.dtype))),
+        (True, lambda: rows().map(lambda x: tf.numpy_function(lambda x: x, [x], x.dtype)).batch(2)),
+    ],
+)
+def test_it_is_seen_where_python_makes_a_part_of_the_data(python, data):
+    assert shuffles.made_by_python(pipeline_graph(data())) is python
+
+
+def pipeline_graph(dataset):
+    ignore = tf.data.experimental.ExternalStatePolicy.IGNORE.value
+    return tf.raw_ops.DatasetToGraphV2(input_dataset=dataset._variant_tensor, external_state_policy=ignore)
 
 
 def test_data_that_have_become_shorter_begin_anew_with_a_line(caplog):
