@@ -42,7 +42,7 @@ def train_input_fn() -> tf.data.Dataset:
     """Training batches without end, shuffled."""
     images, labels = load("train")
     data = tf.data.Dataset.from_tensor_slices((images, labels))
-    return data.shuffle(len(labels), seed=1).repeat().batch(BATCH, drop_remainder=True)
+    return data.shuffle(len(labels)).repeat().batch(BATCH, drop_remainder=True)
 
 
 def eval_input_fn() -> tf.data.Dataset:

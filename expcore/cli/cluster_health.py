@@ -154,14 +154,16 @@ class ClusterExamination:
     def _ask(self, listener: socket.socket | None) -> dict[str, str]:
         """Asks by the network, and answers meanwhile; returns why those who did not answer did not."""
         ending = threading.Event()
-        if listener is not None:
-            threading.Thread(target=self._answer, args=(listener, ending), daemon=True).start()
-        try:
+        if listener is None:
             return self._wait_for(self._ask_one)
-        finally:
-            ending.set()
-            if listener is not None:
-                listener.close()
+        answering = threading.Thread(target=self._answer, args=(listener, ending), daemon=True)
+        with closing(listener):
+            answering.start()
+            try:
+                return self._wait_for(self._ask_one)
+            finally:
+                ending.set()
+                answering.join()  # else the port is taken for as long as it waits
 
     def _wait_for(self, look: Callable[[Peer], str]) -> dict[str, str]:
         """Looks until all have answered and asked; returns why those who did not answer did not."""
@@ -290,6 +292,8 @@ def examine_cluster(
     told["tasks"] = {
         name: f"answered; clock {answer['apart']:+.1f} s" for name, answer in examination.answers.items()
     }
+    if config.model_dir is None:
+        told["tasks"]["the directory"] = "not looked at: give --output-dir, to see that all share it"
     return told, problems
 
 

@@ -271,6 +271,10 @@ def test_the_command_looks_at_a_cluster_of_one(monkeypatch, tmp_path):
     assert done.exit_code == 0, done.stdout
     assert "role: chief 0 of 1, the chief" in done.stdout
     assert f"model_dir: {tmp_path}" in done.stdout.replace("\n", "").replace("    ", "")
+    assert "not looked at" not in done.stdout
+    done = CliRunner().invoke(main, ["doctor", "--cluster"])
+    assert done.exit_code == 0, done.stdout
+    assert "the directory  not looked at: give --output-dir, to see that all share it" in done.stdout
 
 
 def test_a_directory_is_named_with_a_cluster_only():
