@@ -289,11 +289,12 @@ def examine_cluster(
     task = config.task or ClusterTask()
     examination = ClusterExamination(task, cluster, config.model_dir, clock, timeout_secs)
     problems = examination.run()
-    told["tasks"] = {
+    tasks = {
         name: f"answered; clock {answer['apart']:+.1f} s" for name, answer in examination.answers.items()
     }
     if config.model_dir is None:
-        told["tasks"]["the directory"] = "not looked at: give --output-dir, to see that all share it"
+        tasks["the directory"] = "not looked at: give --output-dir, to see that all share it"
+    told["tasks"] = tasks
     return told, problems
 
 

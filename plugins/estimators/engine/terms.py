@@ -58,6 +58,8 @@ class NoTerms(Exception):
             )
         elif op.type == "IdentityN":
             why = "which has a gradient of its own (tf.custom_gradient)"
+        elif "Random" in op.type:
+            why = "which draws another number in each of them"
         else:
             why = "which makes something else of the examples than their sum or mean"
         super().__init__(f"{what}, {why}")
@@ -165,7 +167,7 @@ class Terms:
         if not (self.lineage.differs(tensor) and tensor.shape.is_fully_defined()):
             return None
         op = tensor.op
-        while op.type in ("Cast", "Identity") and key(op.inputs[0]) not in self._parts:
+        while _only_passes_on(op) and key(op.inputs[0]) not in self._parts:
             op = op.inputs[0].op
         if self.lineage.dense and _is_count(tensor, op):
             return Term(tensor)
@@ -321,6 +323,12 @@ class _Copy:
         if not all(part.dtype.is_floating for part in parts):
             return False
         return not any(self._of.lineage.hangs_on(factor, parts) for _, _, factor in self.factors(tensor))
+
+
+def _only_passes_on(op: Any) -> bool:
+    """Whether an operation leaves a number as it is, in another type; what is rounded is another number."""
+    rounded = op.type == "Cast" and op.inputs[0].dtype.is_floating and not op.outputs[0].dtype.is_floating
+    return op.type in ("Cast", "Identity") and not rounded
 
 
 def _calls(op: Any) -> bool:

@@ -60,9 +60,6 @@ def hidden(**about):
     return keras.layers.Dense(8, activation="tanh", **about)
 
 
-OPTIMIZERS_ON_DEVICES = ("averages", "global clipnorm", "loss scale", "accumulation and clipping")
-
-
 def optimizers():
     from keras import optimizers as o
 
@@ -743,13 +740,37 @@ def running():
     return lambda: dense(Centred(), hidden(), optimizer="adam"), lambda: dataset(x, y)
 
 
-# There is one input for all devices of a process. Of the optimizers, which are treated as between processes,
-# the short set tries those that do most to gradients; ``make campaign`` tries all.
+# Steps are treated alike between processes and on the devices of one: the short set tries what it can in one
+# of both ways, ``make campaign`` (EXPCORE_LONG) all in both. There is one input for all devices of a process.
+LONG = bool(os.environ.get("EXPCORE_LONG"))
+OPTIMIZERS_ON_DEVICES = ("averages", "global clipnorm", "loss scale", "accumulation and clipping")
+BETWEEN_PROCESSES_ONLY = (
+    *(name for name in OPTIMIZERS if name not in OPTIMIZERS_ON_DEVICES),
+    "weights",
+    "weights, their mean",
+    "weights, their sum",
+    "class weights",
+    "masks",
+    "sparse and ragged",
+    "a training step of its own",
+)
+ON_DEVICES_ONLY = (
+    "a loss function that takes the mean itself",
+    "a loss function that takes the sum itself",
+    "a loss of the whole batch",
+    "a masked mean as a loss function",
+    "losses of layers",
+    "losses with learned weights",
+    "a mean of some rows",
+    "weights that it assigns",
+    "gradients with regard to inputs",
+    "gradients that are computed anew",
+    "two optimizers",
+    "two outputs",
+)
+BETWEEN_PROCESSES = [name for name in CASES if LONG or name not in ON_DEVICES_ONLY]
 ON_DEVICES = [
-    name
-    for name in CASES
-    if not name.startswith("data")
-    and (os.environ.get("EXPCORE_LONG") or name not in OPTIMIZERS or name in OPTIMIZERS_ON_DEVICES)
+    name for name in CASES if not name.startswith("data") and (LONG or name not in BETWEEN_PROCESSES_ONLY)
 ]
 
 

@@ -19,6 +19,7 @@ UNLIKE = {
     "numbers drawn by the layers",
 }
 LIKE = [name for name in CASES if name not in UNLIKE]
+BETWEEN_PROCESSES, ON_DEVICES = MODULE["BETWEEN_PROCESSES"], MODULE["ON_DEVICES"]
 
 
 @pytest.fixture(scope="module")
@@ -28,15 +29,19 @@ def alone(harness, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def two(harness, tmp_path_factory):
-    return harness.run_cases(tmp_path_factory.mktemp("two"), 1)
+    return harness.run_cases(tmp_path_factory.mktemp("two"), 1, BETWEEN_PROCESSES)
 
 
-@pytest.mark.parametrize("name", LIKE)
+@pytest.mark.parametrize("name", [name for name in LIKE if name in BETWEEN_PROCESSES])
 def test_two_processes_train_as_one_does(alone, two, check_like, name):
     check_like(alone[name], two["chief-0"][name])
 
 
-@pytest.mark.parametrize("name", list(CASES))
+def test_every_case_is_tried_between_processes_or_on_devices():
+    assert {*BETWEEN_PROCESSES, *ON_DEVICES} == {*CASES}
+
+
+@pytest.mark.parametrize("name", BETWEEN_PROCESSES)
 def test_all_processes_have_the_same_weights_bit_for_bit(two, name):
     chief, worker = two["chief-0"][name], two["worker-0"][name]
     assert worker["live"] == chief["live"]
@@ -74,7 +79,7 @@ def devices(run_on_devices):
     return run_on_devices("mirrored")
 
 
-@pytest.mark.parametrize("name", [name for name in LIKE if name in MODULE["ON_DEVICES"]])
+@pytest.mark.parametrize("name", [name for name in LIKE if name in ON_DEVICES])
 def test_two_devices_of_one_process_train_as_one_does(alone, devices, check_like, name):
     check_like(alone[name], devices[name])
 

@@ -8,14 +8,11 @@ pytestmark = [pytest.mark.tf, pytest.mark.timeout(600)]
 
 NAMES = [
     "clipnorm",
-    "accumulation",
     "a last batch that is short",
     "fewer rows than processes",
     "weights, their mean",
-    "regularizers and constraints",
-    "batch normalisation",
     "masks and batch normalisation",
-    "a training step of its own",
+    "numbers made of sums and means",
 ]
 
 
