@@ -11,7 +11,7 @@ from dataclasses import replace
 
 from expcore.events import Event
 from expcore.metrics import improved
-from expcore.record import Record
+from expcore.record import Record, name_of_files
 from expcore.types import Checkpoint, Evaluation
 
 _STEP = re.compile(r"-(\d+)$")
@@ -131,7 +131,7 @@ class History:
             return replace((exact or sized)[-1].checkpoint, path=path)
         step = _STEP.search(path)
         short, _ = shorten(path, self._record.model_dir)
-        return Checkpoint(f"{short}:{now[0]}:{now[1]}", path, int(step.group(1)) if step else None)
+        return Checkpoint(name_of_files(short, now), path, int(step.group(1)) if step else None)
 
     def generation_of(self, evaluation: Evaluation) -> int:
         """Returns the number of the training that saved an evaluated checkpoint."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Callable, Hashable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
@@ -50,6 +50,16 @@ class Ranked(Generic[K, T]):
             self._ordered[-1] = value
             return
         self._sorted = False
+
+    def drop(self, key: K) -> None:
+        """Forgets a value."""
+        self._by_key.pop(key, None)
+        self._last, self._sorted, self._values = None, False, None
+
+    def change(self, change: Callable[[T], T]) -> None:
+        """Puts what a function makes of each value in its place."""
+        self._by_key = {key: change(value) for key, value in self._by_key.items()}
+        self._sorted, self._values = False, None
 
     def sort(self) -> None:
         """Has all sorted again, since ranks have changed."""
@@ -130,6 +140,8 @@ class Record:
         self._by_id: dict[str, Save] = {}
         self._by_path: dict[str, list[Save]] = {}
         self._runs: set[str] = set()  # of the saves and the ends
+        self._ids: dict[str, str] = {}  # of saves, by what their files are called without their events
+        self._unrecorded: set[str] = set()
         self._results: dict[tuple[str, str], list[_Result]] = {}
         self._evaluations: dict[str, Ranked[str, Evaluation]] = {}
         self._unplaced: set[str | None] = set()
@@ -209,9 +221,35 @@ class Record:
         self._by_id[event.id] = save
         self._by_path.setdefault(str(Path(checkpoint.path)), []).append(save)
         self._saves.put(event.id, checkpoint)
+        if any(print_):
+            self._name(name_of_files(str(data["path"]), print_), event.id)
         if self._unplaced:  # an evaluation came before its save, or its place depends on those that are there
             self._unplaced.discard(event.id)
             self._sort_evaluations()
+
+    def _name(self, files: str, id_: str) -> None:
+        """Calls a checkpoint by its id where its files were evaluated before its event was read."""
+        self._ids[files] = id_
+        if files not in self._unrecorded:
+            return
+        self._unplaced.discard(files)
+        for source, ranked in self._evaluations.items():
+            results = self._results.pop((source, files), [])
+            if results:
+                ranked.drop(files)
+                self._put_results(source, id_, results)
+
+        def renamed(one: Any) -> Any:
+            return replace(one, checkpoint=id_) if one.checkpoint == files else one
+
+        self._exports.change(renamed)
+        self._skips.change(renamed)
+        self._reasons |= {(skip.what, skip.subject, skip.checkpoint, skip.reason) for skip in self.skips}
+
+    def _id(self, checkpoint: Any) -> Any:
+        if checkpoint not in self._by_id and checkpoint not in self._ids:
+            self._unrecorded.add(checkpoint)
+        return self._ids.get(checkpoint, checkpoint)
 
     def _rank_of_save(self, save: Save) -> Rank:
         generation = self._generations.get(save.run, 0)
@@ -233,14 +271,21 @@ class Record:
         data = event.data
         step, name, source = int(data["step"]), data.get("name"), str(data.get("source"))
         self.longest_evaluation = max(self.longest_evaluation, float(data.get("secs", 0.0)))
-        checkpoint = data.get("checkpoint")
+        checkpoint = self._id(data.get("checkpoint"))
         one = Evaluation(checkpoint, step, dict(data["metrics"]), name, source)
-        key = checkpoint or f"step {step}"
-        results = self._results.setdefault((source, key), [])
-        results.append(_Result((name is not None, rank), one, self.size))
-        results.sort(key=lambda result: result.rank)
         if checkpoint not in self._by_id:
             self._unplaced.add(checkpoint)
+        key = checkpoint or f"step {step}"
+        self._put_results(source, key, [_Result((name is not None, rank), one, self.size)])
+
+    def _put_results(self, source: str, key: str, new: list[_Result]) -> None:
+        """Adds results of a checkpoint, which they may have called otherwise."""
+        results = self._results.setdefault((source, key), [])
+        for result in new:
+            one = result.evaluation
+            named = one if one.checkpoint is None else replace(one, checkpoint=key)
+            results.append(replace(result, evaluation=named))
+        results.sort(key=lambda result: result.rank)
         if source not in self._evaluations:
             self._evaluations[source] = Ranked(lambda _, evaluation: self.rank_of_evaluation(evaluation))
         self._evaluations[source].put(key, _merged(results))
@@ -273,7 +318,7 @@ class Record:
 
     def evaluated(self, checkpoint: str, source: str, name: str | None, until: int) -> Evaluation | None:
         """Returns the first result of a checkpoint by an evaluation of this name, of the first events."""
-        results = self._results.get((source, checkpoint), [])
+        results = self._results.get((source, self._id(checkpoint)), [])
         found = (r.evaluation for r in results if r.evaluation.name == name and r.added <= until)
         return next(found, None)
 
@@ -283,7 +328,11 @@ class Record:
         data = event.data
         path = self._path(data) if data.get("path") is not None else None
         export = Export(
-            str(data["exporter"]), data.get("checkpoint"), data.get("step"), path, bool(data.get("final"))
+            str(data["exporter"]),
+            self._id(data.get("checkpoint")),
+            data.get("step"),
+            path,
+            bool(data.get("final")),
         )
         self._exports.put(rank, export)
 
@@ -292,7 +341,7 @@ class Record:
         skip = Skip(
             str(data["what"]),
             data.get("subject"),
-            data.get("checkpoint"),
+            self._id(data.get("checkpoint")),
             str(data["reason"]),
             str(data.get("detail", "")),
         )
@@ -311,11 +360,22 @@ class Record:
 
     def skipped(self, what: str, subject: str | None, checkpoint: str | None, reason: str) -> bool:
         """Whether it is recorded that this was not done for this reason."""
-        return (what, subject, checkpoint, reason) in self._reasons
+        return (what, subject, self._id(checkpoint), reason) in self._reasons
 
     def _path(self, data: Any) -> str:
         path = str(data["path"])
         return os.path.join(self.model_dir, path) if data.get("inside") else path
+
+
+def name_of_files(path: str, print_: Iterable[int]) -> str:
+    """Returns what a checkpoint is called whose save nobody recorded, or not yet.
+
+    Args:
+        path: within the model directory, if it is there.
+        print_: size and time of its files.
+    """
+    size, time = print_
+    return f"{path}:{size}:{time}"
 
 
 def _merged(results: list[_Result]) -> Evaluation:

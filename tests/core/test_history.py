@@ -133,6 +133,7 @@ kinds = st.one_of(
     st.tuples(st.just(ev.TRAINING_STARTED), st.integers(1, 3)),
     st.tuples(st.just(ev.SAVED), st.sampled_from([None, 5, 10]), st.integers(1, 2)),
     st.tuples(st.just(ev.EVALUATED), st.integers(0, 5), names, st.sampled_from([0.1, 0.2, math.nan])),
+    st.tuples(st.just("by its files"), st.integers(0, 5), st.sampled_from([0.1, 0.2])),
     st.tuples(st.just(ev.EXPORTED), st.sampled_from(["best", "last"])),
     st.tuples(st.just(ev.SKIPPED), st.sampled_from(["vanished", "claimed"])),
     st.tuples(st.just(ev.TRAINING_ENDED), st.booleans()),
@@ -151,9 +152,15 @@ def log(file: str, drawn: list[tuple[float, tuple[Any, ...]]]) -> list[Event]:
             writer.start(rest[0])
         elif kind == ev.SAVED:
             writer.run = run
-            writer.save(rest[0], (rest[1], 7))
+            writer.save(rest[0], (rest[1], 1 + len(writer.events) + 10 * int(file[8])))
         elif kind == ev.EVALUATED:
             writer.evaluate(f"events-f0-x:{rest[0]}", rest[0], rest[1], loss=rest[2], **{f"m{file}": time})
+        elif kind == "by its files":  # of the first file's saves, its event may come before or after this
+            for size in (1, 2):
+                files = f"ckpt-5:{size}:{1 + rest[0]}"
+                writer.evaluate(files, 5, None, loss=rest[1])
+                writer.add(ev.EXPORTED, exporter="first", checkpoint=files, path=None)
+                writer.add(ev.SKIPPED, what="export", subject="x", checkpoint=files, reason="claimed")
         elif kind == ev.EXPORTED:
             writer.add(kind, exporter=rest[0], checkpoint=f"events-f0-x:{time}", path=None)
         elif kind == ev.SKIPPED:
@@ -175,6 +182,7 @@ def derived(history: History) -> str:
     said += [history.identify("m/ckpt-5")]
     said += [history.best("loss"), history.best("loss", "max"), history.exported("best")]
     said += [history.evaluated(c) for c in history.saves]
+    said += [history.exported("first", c.id) for c in history.saves]
     said += [due(n, history, step) for n in (None, 0, 1, 5) for step in (None, 3, 10)]
     return repr(said)
 
@@ -241,6 +249,29 @@ def test_of_each_metric_the_first_recorded_value_counts_and_the_plain_evaluation
     assert history.evaluated(checkpoint, "train").metrics["loss"] == 0.1
     assert history.evaluated(checkpoint, "train", "holdout") is None
     assert history.evaluated(Checkpoint("another", "p", 10)) is None
+
+
+@pytest.mark.parametrize("evaluated_first", [True, False])
+def test_a_checkpoint_that_is_evaluated_before_its_save_is_read_is_the_same_one(evaluated_first):
+    chief, evaluator, record = Writer("events-chief-0-aa"), Writer("events-evaluator-0-bb"), Record("m")
+    id_ = chief.save(5, (100, 7))
+    evaluator.evaluate("ckpt-5:100:7", 5, loss=0.5)
+    evaluator.add(ev.EXPORTED, exporter="latest", checkpoint="ckpt-5:100:7", step=5, path=None)
+    evaluator.add(ev.SKIPPED, what="export", subject="best", checkpoint="ckpt-5:100:7", reason="claimed")
+    both = [evaluator.events, chief.events]
+    before = None
+    for events in both if evaluated_first else reversed(both):
+        record.add(events)
+        before = before or History.of(record)
+    history = History.of(record)
+    assert [(e.checkpoint, e.metrics["loss"]) for e in history.evaluations] == [(id_, 0.5)]
+    assert history.evaluated(Checkpoint(id_, "m/ckpt-5", 5)).checkpoint == id_
+    assert history.best("loss").checkpoint == id_
+    assert history.exported("latest", id_)
+    assert [s.checkpoint for s in history.skips] == [id_]
+    assert record.skipped("export", "best", id_, "claimed")
+    if evaluated_first:  # what was said before stays as it was
+        assert [e.checkpoint for e in before.evaluations] == ["ckpt-5:100:7"]
 
 
 def test_evaluations_without_a_checkpoint_are_one_a_step():
