@@ -38,7 +38,7 @@ def test_two_processes_train_as_one_does(alone, two, check_like, name):
 
 
 def test_every_case_is_tried_between_processes_or_on_devices():
-    assert {*BETWEEN_PROCESSES, *ON_DEVICES} == {*CASES}
+    assert {*BETWEEN_PROCESSES, *ON_DEVICES} == {*MODULE["CHOSEN"]}
 
 
 @pytest.mark.parametrize("name", BETWEEN_PROCESSES)

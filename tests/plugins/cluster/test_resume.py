@@ -9,7 +9,6 @@ pytestmark = [pytest.mark.tf, pytest.mark.timeout(600)]
 
 NAMES = [
     "adam",
-    "averages",
     "a last batch that is short",
     "batch normalisation",
     "dropout",
