@@ -174,6 +174,9 @@ def _check_top(config: Mapping[str, Any], warn: bool) -> None:
     for key, value in config.items():
         if key not in _KNOWN_KEYS:
             close = nearest(key, _KNOWN_KEYS) if isinstance(key, str) else ""
+            if any(f"'{name}'" in close and name not in config for name in ("cluster", "task")):
+                # Without it this process would do something else than was meant, such as train alone.
+                _fail(f".{key}", value, f"the key is not known{close.rstrip('?')}", "correct it")
             if warn:
                 _LOG.warning("TF_CONFIG: the key %s is not known and is ignored%s", shown(key), close)
         elif value is not None and not isinstance(value, _KNOWN_KEYS[key][0]):

@@ -225,6 +225,16 @@ def test_what_is_not_host_and_port_is_not_an_address(address):
     assert message.startswith(f"TF_CONFIG.cluster.chief[0] = {address!r}")
 
 
+@pytest.mark.parametrize(
+    ("wrong", "meant"), [("clsuter", "cluster"), ("Cluster", "cluster"), ("tsak", "task")]
+)
+def test_a_misspelt_key_is_refused_where_the_process_would_do_something_else(wrong, meant):
+    whole = {"cluster": {"chief": ["a:1"], "worker": ["b:2"]}, "task": {"type": "worker", "index": 0}}
+    given = {wrong if key == meant else key: value for key, value in whole.items()}
+    with pytest.raises(ClusterError, match=rf"TF_CONFIG\.{wrong} = .*not known; did you mean '{meant}'"):
+        parse_tf_config(given)
+
+
 def test_unknown_keys_are_ignored_with_a_warning_that_knows_the_nearest(caplog):
     with caplog.at_level(logging.WARNING):
         task = parse_tf_config({**tf_config(CHIEF, "chief", 0), "enviroment": "cloud", "job": "x"})

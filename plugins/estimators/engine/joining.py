@@ -177,8 +177,9 @@ def _check_unused(subject: str) -> None:
         tf.config.threading.set_inter_op_parallelism_threads(threads + 1)
     except RuntimeError as error:
         raise ClusterError(
-            f"{subject}: TensorFlow was used in this process before it joined its cluster; use it in the "
-            "model function and the input functions only"
+            f"{subject}: TensorFlow was used in this process before it joined its cluster, as by a model "
+            "that is made already; give the function that makes the model, and use TensorFlow in that and "
+            "in the input functions only"
         ) from error
     tf.config.threading.set_inter_op_parallelism_threads(threads)
 

@@ -12,8 +12,16 @@ from typing import Any
 _ASSIGNED = {"AssignVariableOp", "AssignAddVariableOp", "AssignSubVariableOp"}
 _SIZES = {"Shape", "ShapeN", "Size", "Rank", "ZerosLike", "OnesLike"}  # of what, but not its values
 _READING = {"ReadVariableOp", "ResourceGather", "ResourceGatherNd"}
-_READ = {*_READING, "VarHandleOp", "NoOp"}
-_REDUCING = {"Sum", "Mean", "Max", "Min", "Prod", "All", "Any", "Cumsum", "ArgMax", "ArgMin"}
+_READ = {*_READING, "VarHandleOp", "VariableShape", "NoOp"}
+_REDUCING = {
+    *("Sum", "Mean", "Max", "Min", "Prod", "All", "Any", "ArgMax", "ArgMin"),
+    *("Cumsum", "Cumprod", "CumulativeLogsumexp"),
+}
+_MIXING = {
+    *("UnsortedSegmentSum", "UnsortedSegmentMax", "UnsortedSegmentMin", "UnsortedSegmentProd"),
+    *("SegmentSum", "SegmentMean", "SegmentMax", "SegmentMin", "SegmentSumV2", "SegmentMaxV2"),
+    *("Bincount", "DenseBincount", "TensorScatterAdd", "TensorScatterUpdate", "ScatterNd"),
+}
 _MOVING = {"ReverseV2": 1, "Roll": 2, "Split": 0}  # and which input says along what
 _TURNING = {"Transpose", "BatchMatMulV2", "While", "StatelessWhile", "TensorListStack"}
 _CALLED = {"If", "While", "Case", "PartitionedCall", "StatefulPartitionedCall"}
@@ -70,7 +78,7 @@ class Lineage:
                 continue
             sources = [t for t in sources_of(one) if symbolic(t)]
             unknown = [t for t in sources if key(t) not in self._apart]
-            if one.op.type.startswith("Collective"):
+            if one.op.type.startswith("Collective") or self._is_other_dimension(one):
                 self._apart[key(one)] = False
             elif _draws(one.op) or _is_read_of(one, self._own):
                 self._apart[key(one)] = True
@@ -79,6 +87,25 @@ class Lineage:
             else:
                 self._apart[key(one)] = any(self._apart[key(t)] for t in sources if key(t) in self._apart)
         return self._apart[key(tensor)]
+
+    def counts_rows(self, tensor: Any) -> bool:
+        """Whether a number says how many rows there are: a dimension, or the size, of something dense."""
+        op = tensor.op
+        while op.type in ("Cast", "Identity"):
+            op = op.inputs[0].op
+        if not self.dense or tensor.shape.rank != 0 or not self.differs(tensor):
+            return False
+        if op.type == "Size":
+            return not op.inputs[0].op.type.startswith("Unique")
+        if op.type == "Prod":  # of a shape, not of the rows
+            return op.inputs[0].op.type in ("Shape", "Pack") and op.inputs[0].dtype.is_integer
+        return (shaped := _shaped(op)) is not None and shaped[1] == 0 and self._begins_with_rows(shaped[0])
+
+    def _is_other_dimension(self, tensor: Any) -> bool:
+        """Whether a number is a dimension of something dense that is as large in all replicas."""
+        if not self.dense or (shaped := _shaped(tensor.op)) is None:
+            return False
+        return shaped[1] > 0 and self._begins_with_rows(shaped[0])
 
     def meeting(self, tensor: Any) -> Any:
         """Looks for an operation in which rows of the batch meet each other, as all those of a replica do.
@@ -96,6 +123,8 @@ class Lineage:
             if key(one) in self._rows:
                 continue
             rows = [t for t in one.op.inputs if self.differs(t)]
+            if any(map(self.counts_rows, rows)) and one.dtype.is_floating and one.shape.rank != 0:
+                return one.op  # how many rows one replica has, beside rows
             # Of ragged and sparse ones whole numbers say where rows begin.
             if (self.dense or all(t.dtype.is_floating for t in rows)) and self._meets(rows, one):
                 return one.op
@@ -111,10 +140,16 @@ class Lineage:
         unknown = {list(t.shape).count(None) for t in rows}
         if unknown == {1}:  # the number of rows
             return _meets(rows, result)
-        return len(rows) == 1 and 0 not in unknown and _reduces(result.op) and self._begins_with_rows(rows[0])
+        if len(rows) != 1 or 0 in unknown:
+            return False
+        return _reduces(result.op, 0) and rows[0].shape[0] is None and self._begins_with_rows(rows[0])
 
     def _begins_with_rows(self, tensor: Any) -> bool:
-        """Whether the first dimension is that of the rows, where others are not known either."""
+        """Whether the first dimension is that of the rows, where others may not be known either."""
+        if tensor.shape.rank in (None, 0) or tensor.shape[0] is not None:
+            return False
+        if list(tensor.shape).count(None) == 1:
+            return True
         waiting, seen = [tensor], {key(tensor)}
         while waiting:
             one = waiting.pop()
@@ -139,9 +174,14 @@ class Lineage:
         graph = tf.compat.v1.get_default_graph()
         handles = {id(v.handle): v for v in variables}
         for op in graph.get_operations():
-            if op.type in _ASSIGNED and self.differs(op.inputs[1]):
-                found = handles.get(id(outside(op.inputs[0])))
-                if found is not None:
+            if op.type in _ASSIGNED:
+                written = op.inputs[:1] if self.differs(op.inputs[1]) else []
+            elif _calls(op) and _assigns(op) and any(self.differs(t) for t in _values(op)):
+                written = [t for t in op.inputs if t.dtype == tf.resource]
+            else:
+                continue
+            for tensor in written:
+                if (found := handles.get(id(outside(tensor)))) is not None:
                     return str(found.name)
         return None
 
@@ -219,6 +259,32 @@ def sources_of(tensor: Any) -> list[Any]:
     return [outer] if outer is not tensor else list(tensor.op.inputs)
 
 
+def _calls(op: Any) -> bool:
+    return op.type in _CALLED | {"StatelessIf", "StatelessWhile"}
+
+
+def _values(op: Any) -> list[Any]:
+    import tensorflow as tf
+
+    return [t for t in op.inputs if t.dtype != tf.resource]
+
+
+def _assigns(op: Any) -> bool:
+    """Whether a function that is called, or one of the functions that it calls, writes to variables."""
+    library = {f.signature.name: f for f in op.graph.as_graph_def().library.function}
+    waiting, seen = [op.node_def], set()
+    while waiting:
+        node = waiting.pop()
+        if node.op in _ASSIGNED:
+            return True
+        for attribute in node.attr.values():
+            for name in [attribute.func.name, *(f.name for f in attribute.list.func)]:
+                if name in library and name not in seen:
+                    seen.add(name)
+                    waiting.extend(library[name].node_def)
+    return False
+
+
 def _draws(op: Any) -> bool:
     """Whether what comes out hangs on more than what goes in: numbers drawn, files read."""
     if "Random" in op.type or "Multinomial" in op.type:
@@ -226,32 +292,80 @@ def _draws(op: Any) -> bool:
     return bool(op.op_def.is_stateful) and op.type not in _READ | _CALLED
 
 
+def _shaped(op: Any) -> tuple[Any, int] | None:
+    """Of what a number is a dimension, and which, from 0; None: it is none."""
+    import tensorflow as tf
+
+    if op.type != "StridedSlice" or op.inputs[0].op.type != "Shape":
+        return None
+    place = tf.get_static_value(op.inputs[1])
+    tensor = op.inputs[0].op.inputs[0]
+    if place is None or len(place) != 1 or tensor.shape.rank is None:
+        return None
+    return tensor, int(place[0]) % max(tensor.shape.rank, 1)
+
+
 def _meets(rows: list[Any], result: Any) -> bool:
     """Whether an operation brings rows together, where only the number of them is not known beforehand."""
     import tensorflow as tf
 
-    op, among = result.op, rows[0].shape[0] is None
+    op, place = result.op, list(rows[0].shape).index(None)
+    last = place == rows[0].shape.rank - 1
     if op.type in _REDUCING:
-        return among and _reduces(op)
+        return _reduces(op, place)
     if op.type != "Reshape" and result.shape.rank is not None and list(result.shape).count(None) > 1:
         return True  # rows beside rows
     if op.type == "MatMul":
         return len(rows) == 2 and list(result.shape).count(None) == 0
+    if op.type == "Einsum":
+        return len(rows) == 2 and len(set(_labels_of_rows(op))) > 1
     if op.type == "StridedSlice":
         every = op.get_attr("begin_mask") & op.get_attr("end_mask") | op.get_attr("ellipsis_mask")
         strides = tf.get_static_value(op.inputs[3])
-        return among and (not every & 1 or strides is None or strides[0] != 1)
+        return place == 0 and (not every & 1 or strides is None or strides[0] != 1)
     if op.type in _MOVING:
         axes = tf.get_static_value(op.inputs[_MOVING[op.type]])
-        return among and axes is not None and 0 in axes.reshape(-1)
-    return op.type == "TopKV2" and among and rows[0].shape.rank == 1
+        return axes is not None and any(int(a) % rows[0].shape.rank == place for a in axes.reshape(-1))
+    if op.type in ("GatherV2", "GatherNd"):
+        return _picks(op, place)
+    if op.type in ("Softmax", "LogSoftmax", "TopKV2"):
+        return last
+    return op.type in _MIXING or op.type.startswith(("Unique", "FusedBatchNorm"))
 
 
-def _reduces(op: Any) -> bool:
-    """Whether an operation reduces the first dimension of what it is given."""
+def _labels_of_rows(op: Any) -> list[str]:
+    """By what letter an einsum calls the rows of each of its inputs."""
+    inputs = op.get_attr("equation").decode().partition("->")[0].split(",")
+    return [
+        labels[list(t.shape).index(None) - t.shape.rank]
+        for labels, t in zip(inputs, op.inputs, strict=True)
+        if t.shape.rank and None in list(t.shape) and "." not in labels
+    ]
+
+
+def _picks(op: Any, place: int) -> bool:
+    """Whether rows are looked up by others; those where a condition holds are not."""
+    import tensorflow as tf
+
+    rows, indices = op.inputs[:2]
+    if rows.shape.rank is None or None not in list(rows.shape):
+        return False  # a table
+    axis = 0
+    if op.type == "GatherV2":
+        axis = int(tf.get_static_value(op.inputs[2]) or 0)
+        if op.get_attr("batch_dims"):
+            return False
+    found = indices.op
+    while found.type in ("Squeeze", "Cast", "Reshape", "Identity", "GatherV2"):
+        found = found.inputs[0].op
+    return axis == place and found.type != "Where"
+
+
+def _reduces(op: Any, place: int) -> bool:
+    """Whether an operation reduces this dimension of what it is given."""
     import tensorflow as tf
 
     if op.type not in _REDUCING:
         return False
-    axes = tf.get_static_value(op.inputs[1])
-    return axes is not None and any(int(axis) in (0, -op.inputs[0].shape.rank) for axis in axes.reshape(-1))
+    axes, rank = tf.get_static_value(op.inputs[1]), op.inputs[0].shape.rank
+    return axes is not None and any(int(axis) % rank == place for axis in axes.reshape(-1))

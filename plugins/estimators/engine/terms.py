@@ -127,7 +127,10 @@ class Terms:
         Raises:
             NoTerms: it cannot be said.
         """
-        if self._of_rows(tensor) or self._is_sum(tensor) or not tensor.dtype.is_floating:
+        if self.of_rows(tensor):
+            self._look(tensor)
+            return [Share(tensor)]
+        if self._is_sum(tensor) or not tensor.dtype.is_floating:
             return [Share(tensor)]
         return list(self._shares_of(self._copy(tensor, sources), tensor))
 
@@ -169,11 +172,13 @@ class Terms:
         op = tensor.op
         while _only_passes_on(op) and key(op.inputs[0]) not in self._parts:
             op = op.inputs[0].op
-        if self.lineage.dense and _is_count(tensor, op):
+        if self.lineage.counts_rows(tensor):
             return Term(tensor)
-        if op.type == "MatMul" and all(map(self._of_rows, op.inputs)):
+        if op.type == "MatMul" and all(map(self.of_rows, op.inputs)):
+            for one in op.inputs:
+                self._look(one)
             return Term(tensor)
-        if op.type not in ("Sum", "Mean", "L2Loss") or not self._of_rows(many := op.inputs[0]):
+        if op.type not in ("Sum", "Mean", "L2Loss") or not self.of_rows(many := op.inputs[0]):
             return None
         self._look(many)
         if op.type != "Mean":
@@ -221,7 +226,7 @@ class Terms:
             self._wholes[place] = self.lineage.is_same(tf.cast(total, own.dtype))
         return tf.identity(self._wholes[place])
 
-    def _of_rows(self, tensor: Any) -> bool:
+    def of_rows(self, tensor: Any) -> bool:
         """Whether there is something for each row, how many they may be."""
         if tensor.shape.rank == 0 or not symbolic(tensor) or not self.lineage.differs(tensor):
             return False
@@ -334,19 +339,3 @@ def _only_passes_on(op: Any) -> bool:
 def _calls(op: Any) -> bool:
     """Whether an operation runs functions, which are graphs of their own."""
     return any(attribute.type in ("func", "list(func)") for attribute in op.op_def.attr)
-
-
-def _is_count(tensor: Any, op: Any) -> bool:
-    """Whether a number says how many rows there are: a dimension, or the size, of something."""
-    import tensorflow as tf
-
-    if tensor.shape.rank != 0:
-        return False
-    if op.type == "Size":
-        return True
-    if op.type == "Prod":  # of a shape, not of the rows
-        return op.inputs[0].op.type in ("Shape", "Pack") and op.inputs[0].dtype.is_integer
-    if op.type != "StridedSlice" or op.inputs[0].op.type != "Shape":
-        return False
-    place = tf.get_static_value(op.inputs[1])
-    return place is not None and list(place) == [0]

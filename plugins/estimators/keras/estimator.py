@@ -104,6 +104,11 @@ class KerasEstimator(EngineEstimator):
     _joins = True
 
     def _make_trainable(self) -> KerasTrainable:
+        if self._native.given and isinstance(self._replicas, (Workers, Coordinator)):
+            raise InvalidArgument(
+                "KerasEstimator: a model was given, whose variables are this process's own; with several "
+                "processes or devices, give the function that makes the model"
+            )
         model = self._native.get(config_value(self.config, "random_seed"))
         if isinstance(self._replicas, Workers):
             return KerasReplica(model, self._class_weight, self._replicas)

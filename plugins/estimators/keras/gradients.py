@@ -92,6 +92,7 @@ def _times(part: Part, share: Share, above: Any, target: Any) -> Share:
 
     if above is None:
         return share
+    part.look(tf.convert_to_tensor(above))
     if share.factor is None:
         return Share(share.tensor, above)
     if target.shape.rank != 0 or part.lineage.differs(above):

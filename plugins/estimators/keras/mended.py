@@ -144,11 +144,30 @@ def keras_for(model: Any) -> Iterator[None]:
             if tracker is not None:
                 change(tracker, "update_state", _weighed_alike)
         tallies.mend(change, model)
-        for optimizer in optimizers(model):
-            for one in (optimizer, getattr(optimizer, "inner_optimizer", None)):
-                if one is not None:
-                    _mend_optimizer(change, one)
+        known = [
+            one
+            for optimizer in optimizers(model)
+            for one in (optimizer, getattr(optimizer, "inner_optimizer", None))
+            if one is not None
+        ]
+        change(keras.optimizers.Optimizer, "apply", partial(_only_known, known))
+        for one in known:
+            _mend_optimizer(change, one)
         yield
+
+
+def _only_known(known: list[Any], apply: Any) -> Any:
+    """An optimizer that nobody finds can neither be mended nor saved."""
+
+    def applied(optimizer: Any, *given: Any, **named: Any) -> Any:
+        if is_traced_here() and all(optimizer is not one for one in known):
+            raise InvalidArgument(
+                f"model {part_here().model!r}: its step uses the optimizer {optimizer.name!r}, which is not "
+                "an attribute of the model; make it one, so that it is saved and used by all replicas alike"
+            )
+        return apply(optimizer, *given, **named)
+
+    return applied
 
 
 def _mend_optimizer(change: Callable[..., None], optimizer: Any) -> None:

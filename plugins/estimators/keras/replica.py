@@ -62,6 +62,12 @@ class KerasReplica(KerasTrainable):
         """Makes all variables beforehand: in the steps of a replica it would be too late."""
         with self._workers.scope():
             make_variables(self.native, super().train_step, spec)
+        mended.synchronize_normalization(self.native)  # also what was made only now
+
+    def build(self, config: Any) -> None:
+        """Makes on all devices what data would make, also of an optimizer that no step uses."""
+        with self._workers.scope():
+            super().build(config)
 
     def train_step(self, batch: Any) -> Any:
         """The model's ``train_step`` on this process's rows."""
@@ -134,12 +140,14 @@ class KerasReplica(KerasTrainable):
 
     def _check_weights(self, part: Part) -> None:
         alike = [*self.native.trainable_variables, *(v for o in optimizers(self.native) for v in o.variables)]
-        changed = part.lineage.changes([one for v in alike for one in parts_of(v.value)])
+        own = [parts_of(v.value) for v in alike]  # one is looked at for each device, by its own replica
+        changed = part.lineage.changes([v[part.rows.replica] if len(v) > 1 else v[0] for v in own])
         if changed is not None:
             raise InvalidArgument(
                 f"model {self.name!r}: its step gives the variable {changed!r} a value that hangs on the "
-                "rows of one replica, so that the replicas would have different weights; change weights by "
-                "what tf.GradientTape.gradient gives, or train in one process"
+                "rows of one replica, or on numbers that it draws, so that the replicas would have different "
+                "weights; change weights by what tf.GradientTape.gradient gives and by what is the same "
+                "everywhere, or train in one process"
             )
 
     def apart(self) -> AbstractContextManager[None]:

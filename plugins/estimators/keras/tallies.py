@@ -55,11 +55,8 @@ def _result(metric: Any, result: Any) -> Any:
 
 def _is_known(metric: Any) -> bool:
     """Whether its sums are kept by a class of Keras, all of which add up what they see of each row."""
-    return any(
-        base.__module__.startswith("keras.") and "update_state" in vars(base)
-        for base in type(metric).__mro__
-        if base.__name__ != "Metric"
-    )
+    updating = next(base for base in type(metric).__mro__ if "update_state" in vars(base))
+    return updating.__module__.startswith("keras.")
 
 
 def _of_single_numbers(update_state: Any, *, mean: bool) -> Any:
@@ -69,9 +66,12 @@ def _of_single_numbers(update_state: Any, *, mean: bool) -> Any:
         import keras
         import tensorflow as tf
 
-        if not is_traced_here() or keras.ops.convert_to_tensor(values).shape.rank != 0:
+        if not is_traced_here():
             return update_state(metric, values, sample_weight)
-        part = part_here()
+        values, part = keras.ops.convert_to_tensor(values), part_here()
+        if part.terms.of_rows(values) or not values.shape.is_fully_defined():
+            part.look(values)
+            return update_state(metric, values, sample_weight)
         many = part.rows.replicas if mean else 1
         try:
             value = part.terms.part(tf.cast(values, metric.dtype)) * many

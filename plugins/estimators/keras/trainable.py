@@ -144,13 +144,15 @@ def _uses_averages(config: Any) -> bool:
 
 
 def optimizers(model: Any) -> list[Any]:
-    """Returns the model's optimizer, then those that are attributes of a model with several, by name."""
+    """Returns the model's optimizer, then those of a model with several: attributes by name, or in one."""
     import keras
 
     found = [model.optimizer] if getattr(model, "optimizer", None) is not None else []
     for _, value in sorted(vars(model).items()):
-        if isinstance(value, keras.optimizers.Optimizer) and all(value is not other for other in found):
-            found.append(value)
+        inside = list(value.values()) if isinstance(value, Mapping) else value
+        for one in inside if isinstance(inside, (list, tuple)) else [value]:
+            if isinstance(one, keras.optimizers.Optimizer) and all(one is not other for other in found):
+                found.append(one)
     return found
 
 

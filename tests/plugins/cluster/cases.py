@@ -525,6 +525,66 @@ def own_sum():
     return lambda: dense(hidden(), optimizer=sgd(0.01), loss=loss), lambda: dataset(x, y, remainder=True)
 
 
+@case("a recurrent layer", layer="GRU")
+@case("another recurrent layer", layer="LSTM")
+@case("a simple recurrent layer", layer="SimpleRNN")
+def recurrent(layer):
+    import keras
+
+    x, y, _ = numbers()
+
+    def model():
+        built = keras.Sequential(
+            [keras.Input((2, 3)), getattr(keras.layers, layer)(4), keras.layers.Dense(1)]
+        )
+        built.compile(keras.optimizers.SGD(0.1), "mse")
+        return built
+
+    return model, lambda: dataset(x.reshape(-1, 2, 3), y, remainder=True)
+
+
+@case("normalisation that build() makes")
+def built_normalized():
+    import keras
+
+    x, y, _ = numbers()
+
+    class Late(keras.Model):
+        def build(self, shape):
+            self.one, self.last = keras.layers.Dense(8), keras.layers.Dense(1)
+            self.normal = keras.layers.BatchNormalization(momentum=0.7)
+
+        def call(self, x, training=False):
+            return self.last(self.normal(self.one(x), training=training))
+
+    def model():
+        built = Late()
+        built.compile(keras.optimizers.SGD(0.1), "mse")
+        return built
+
+    return model, lambda: dataset(x, y, remainder=True)
+
+
+@case("optimizers in a dict")
+def kept_optimizers():
+    import keras
+
+    x, y, _ = numbers()
+
+    def step(model, x, y):
+        model.seen = x
+        found, loss, _ = gradients(model, lambda given: model.compute_loss(y=y, y_pred=given))
+        model.others["one"].apply(found, model.trainable_variables)
+        return {"whole": loss}
+
+    def model():
+        built = two_layers(step)
+        built.others = {"one": keras.optimizers.SGD(0.1)}
+        return built
+
+    return model, lambda: dataset(x, y, remainder=True)
+
+
 @case("a loss of the whole batch", loss="dice")
 @case("a masked mean as a loss function", loss="masked")
 def of_batch(loss):
@@ -743,7 +803,10 @@ def running():
 # Steps are treated alike between processes and on the devices of one: the short set tries what it can in one
 # of both ways, ``make campaign`` (EXPCORE_LONG) all in both. There is one input for all devices of a process.
 LONG = bool(os.environ.get("EXPCORE_LONG"))
-IN_THE_CAMPAIGN_ONLY = ("momentum", "adamw", "schedule", "clipvalue")
+IN_THE_CAMPAIGN_ONLY = (
+    *("momentum", "adamw", "schedule", "clipvalue"),
+    *("another recurrent layer", "a simple recurrent layer"),
+)
 BETWEEN_PROCESSES_ONLY = (
     "sgd",
     "adam",
@@ -776,6 +839,8 @@ ON_DEVICES_ONLY = (
     "gradients that are computed anew",
     "two optimizers",
     "two outputs",
+    "a recurrent layer",
+    "optimizers in a dict",
 )
 CHOSEN = [name for name in CASES if LONG or name not in IN_THE_CAMPAIGN_ONLY]
 BETWEEN_PROCESSES = [name for name in CHOSEN if LONG or name not in ON_DEVICES_ONLY]

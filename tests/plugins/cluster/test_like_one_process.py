@@ -84,6 +84,11 @@ def test_two_devices_of_one_process_train_as_one_does(alone, devices, check_like
     check_like(alone[name], devices[name])
 
 
+@pytest.mark.parametrize("name", [name for name in sorted(UNLIKE) if name in ON_DEVICES])
+def test_what_is_not_alike_is_trained_on_devices_too(devices, name):
+    assert devices[name]["step"] == 12
+
+
 def test_random_layers_draw_other_numbers_on_each_device(devices):
     first, second, first_raw, second_raw, *_ = devices["numbers drawn by the layers"]["others"]
     assert first != second
