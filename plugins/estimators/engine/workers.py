@@ -10,7 +10,6 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from functools import cached_property
 from typing import Any
 
 from expcore.errors import PeerLost
@@ -37,6 +36,7 @@ class Workers:
     def __init__(self, strategy: Any, *, chief: bool) -> None:
         self._strategy, self.chief, self.reading = strategy, chief, Reading()
         self.count = int(strategy.num_replicas_in_sync)
+        self._sums: dict[str, Any] = {}
 
     def scope(self) -> AbstractContextManager[Any]:
         """A context in which the model is made, an empty one: its variables are this process's own."""
@@ -157,15 +157,16 @@ class Workers:
         return self._sum(values)
 
     def _sum(self, values: Sequence[Any]) -> list[Any]:
-        if not values:
-            return []
-        return list(self._summing(list(values)))
-
-    @cached_property
-    def _summing(self) -> Any:
         import tensorflow as tf
 
-        return tf.function(self.summed, autograph=False)
+        if not values:
+            return []
+        own = [tf.convert_to_tensor(v) for v in values]
+        specs = [tf.TensorSpec(v.shape, v.dtype) for v in own]
+        place = repr(specs)
+        if place not in self._sums:  # not called as a tf.function, which warns of so many kinds of values
+            self._sums[place] = tf.function(self.summed, autograph=False).get_concrete_function(specs)
+        return list(self._sums[place](own))
 
     @contextmanager
     def watched(self) -> Iterator[None]:
