@@ -141,7 +141,7 @@ class Record:
         self._by_path: dict[str, list[Save]] = {}
         self._runs: set[str] = set()  # of the saves and the ends
         self._ids: dict[str, str] = {}  # of saves, by what their files are called without their events
-        self._unrecorded: set[str] = set()
+        self._unrecorded: set[str | None] = set()
         self._results: dict[tuple[str, str], list[_Result]] = {}
         self._evaluations: dict[str, Ranked[str, Evaluation]] = {}
         self._unplaced: set[str | None] = set()
@@ -247,9 +247,14 @@ class Record:
         self._reasons |= {(skip.what, skip.subject, skip.checkpoint, skip.reason) for skip in self.skips}
 
     def _id(self, checkpoint: Any) -> Any:
+        return self._ids.get(checkpoint, checkpoint)
+
+    def _id_in(self, data: Any) -> Any:
+        """The checkpoint of an event, which may have another name once its save is read."""
+        checkpoint = data.get("checkpoint")
         if checkpoint not in self._by_id and checkpoint not in self._ids:
             self._unrecorded.add(checkpoint)
-        return self._ids.get(checkpoint, checkpoint)
+        return self._id(checkpoint)
 
     def _rank_of_save(self, save: Save) -> Rank:
         generation = self._generations.get(save.run, 0)
@@ -271,7 +276,7 @@ class Record:
         data = event.data
         step, name, source = int(data["step"]), data.get("name"), str(data.get("source"))
         self.longest_evaluation = max(self.longest_evaluation, float(data.get("secs", 0.0)))
-        checkpoint = self._id(data.get("checkpoint"))
+        checkpoint = self._id_in(data)
         one = Evaluation(checkpoint, step, dict(data["metrics"]), name, source)
         if checkpoint not in self._by_id:
             self._unplaced.add(checkpoint)
@@ -329,7 +334,7 @@ class Record:
         path = self._path(data) if data.get("path") is not None else None
         export = Export(
             str(data["exporter"]),
-            self._id(data.get("checkpoint")),
+            self._id_in(data),
             data.get("step"),
             path,
             bool(data.get("final")),
@@ -341,7 +346,7 @@ class Record:
         skip = Skip(
             str(data["what"]),
             data.get("subject"),
-            self._id(data.get("checkpoint")),
+            self._id_in(data),
             str(data["reason"]),
             str(data.get("detail", "")),
         )

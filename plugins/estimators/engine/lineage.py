@@ -24,7 +24,6 @@ _MIXING = {
 }
 _MOVING = {"ReverseV2": 1, "Roll": 2, "Split": 0}  # and which input says along what
 _TURNING = {"Transpose", "BatchMatMulV2", "While", "StatelessWhile", "TensorListStack"}
-_CALLED = {"If", "While", "Case", "PartitionedCall", "StatefulPartitionedCall"}
 
 
 class Lineage:
@@ -176,7 +175,7 @@ class Lineage:
         for op in graph.get_operations():
             if op.type in _ASSIGNED:
                 written = op.inputs[:1] if self.differs(op.inputs[1]) else []
-            elif _calls(op) and _assigns(op) and any(self.differs(t) for t in _values(op)):
+            elif calls(op) and _assigns(op) and any(self.differs(t) for t in _values(op)):
                 written = [t for t in op.inputs if t.dtype == tf.resource]
             else:
                 continue
@@ -259,8 +258,9 @@ def sources_of(tensor: Any) -> list[Any]:
     return [outer] if outer is not tensor else list(tensor.op.inputs)
 
 
-def _calls(op: Any) -> bool:
-    return op.type in _CALLED | {"StatelessIf", "StatelessWhile"}
+def calls(op: Any) -> bool:
+    """Whether an operation runs functions, which are graphs of their own."""
+    return any(attribute.type in ("func", "list(func)") for attribute in op.op_def.attr)
 
 
 def _values(op: Any) -> list[Any]:
@@ -289,7 +289,7 @@ def _draws(op: Any) -> bool:
     """Whether what comes out hangs on more than what goes in: numbers drawn, files read."""
     if "Random" in op.type or "Multinomial" in op.type:
         return True
-    return bool(op.op_def.is_stateful) and op.type not in _READ | _CALLED
+    return bool(op.op_def.is_stateful) and op.type not in _READ and not calls(op)
 
 
 def _shaped(op: Any) -> tuple[Any, int] | None:

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple
 
-from expcore_plugins.estimators.engine.lineage import Lineage, key, outside, symbolic
+from expcore_plugins.estimators.engine.lineage import Lineage, calls, key, outside, symbolic
 from expcore_plugins.estimators.engine.workers import summed
 
 _HIDING = {"IdentityN", "Enter", "Exit", "Merge", "Switch", "NextIteration", "Placeholder"}
@@ -52,7 +52,7 @@ class NoTerms(Exception):
 
     def __init__(self, op: Any) -> None:
         what = f"the operation {op.type} ({op.name})"
-        if _calls(op):
+        if calls(op):
             why = (
                 "into which nobody can look, as it is a tf.function, tf.cond or tf.while_loop: take that off"
             )
@@ -298,7 +298,7 @@ class _Copy:
         if (
             op.op_def.is_stateful
             or op.type in _HIDING
-            or _calls(op)
+            or calls(op)
             or "_gradient_op_type" in op.node_def.attr
         ):
             raise NoTerms(op)
@@ -334,8 +334,3 @@ def _only_passes_on(op: Any) -> bool:
     """Whether an operation leaves a number as it is, in another type; what is rounded is another number."""
     rounded = op.type == "Cast" and op.inputs[0].dtype.is_floating and not op.outputs[0].dtype.is_floating
     return op.type in ("Cast", "Identity") and not rounded
-
-
-def _calls(op: Any) -> bool:
-    """Whether an operation runs functions, which are graphs of their own."""
-    return any(attribute.type in ("func", "list(func)") for attribute in op.op_def.attr)

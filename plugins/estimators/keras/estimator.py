@@ -104,10 +104,10 @@ class KerasEstimator(EngineEstimator):
     _joins = True
 
     def _make_trainable(self) -> KerasTrainable:
-        if self._native.given and isinstance(self._replicas, (Workers, Coordinator)):
+        if self._native.given and isinstance(self._replicas, Coordinator):
             raise InvalidArgument(
-                "KerasEstimator: a model was given, whose variables are this process's own; with several "
-                "processes or devices, give the function that makes the model"
+                "KerasEstimator: a model was given, whose variables are this process's own; with parameter "
+                "servers give the function that makes the model"
             )
         model = self._native.get(config_value(self.config, "random_seed"))
         if isinstance(self._replicas, Workers):

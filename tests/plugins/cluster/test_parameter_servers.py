@@ -129,6 +129,17 @@ def compiled(optimizer, **how):
     return model
 
 
+def test_a_model_that_is_made_already_is_refused(monkeypatch, tmp_path):
+    from expcore.errors import InvalidArgument
+    from expcore_plugins.estimators.engine.coordinator import Coordinator
+    from expcore_plugins.estimators.keras import KerasEstimator
+
+    estimator = KerasEstimator(compiled("sgd"), str(tmp_path))
+    monkeypatch.setattr(estimator, "_replicas", Coordinator(None, None, 1, None), raising=False)
+    with pytest.raises(InvalidArgument, match="give the function that makes the model"):
+        estimator._make_trainable()
+
+
 def test_what_workers_would_overwrite_is_refused():
     import keras
 
