@@ -23,10 +23,14 @@ def is_synchronous(experiment: Any) -> bool:
     return config_value(experiment.config, "train_distribute") is not None
 
 
+def is_coordinated(experiment: Any) -> bool:
+    """Whether the chief gives the workers of its cluster their work, on variables of parameter servers."""
+    return bool(getattr(experiment.estimator, "coordinated", False))
+
+
 def is_served(experiment: Any) -> bool:
     """Whether this process is a worker that waits for the work that the chief gives it."""
-    worker = config_value(experiment.config, "task_type") == "worker"
-    return worker and bool(getattr(experiment.estimator, "coordinated", False))
+    return config_value(experiment.config, "task_type") == "worker" and is_coordinated(experiment)
 
 
 def check_role(experiment: Any, schedule: str) -> None:
@@ -40,41 +44,50 @@ def check_role(experiment: Any, schedule: str) -> None:
         ClusterError: it has none; the message says why, and what to run.
     """
     kind = config_value(experiment.config, "task_type")
-    if is_served(experiment) and schedule not in ("train", *_SERVING):
-        why: tuple[str, str] | None = ("it does what the chief gives it", "run train, which serves")
+    why: tuple[str, str] | None = None
+    if is_served(experiment):
+        if schedule not in ("train", "train_and_evaluate", *_SERVING):
+            why = "it does what the chief gives it", "run train, which serves"
     else:
-        joins = is_synchronous(experiment) and _trains(experiment.config)
-        why = _without_meaning(schedule, kind, joins=joins)
+        why = _without_meaning(schedule, kind, others=_waiting(experiment))
     if why is not None:
         reason, advice = why
         task = f"{kind} {config_value(experiment.config, 'task_id')}"
         raise ClusterError(f"schedule {schedule!r} on {task}: {reason}; {advice}")
 
 
-def _trains(config: Any) -> bool:
-    """Whether this process is one of several that train."""
+def _waiting(experiment: Any) -> str | None:
+    """Says what the others of its cluster need this training task for; None where they do not."""
+    config = experiment.config
+    if config_value(config, "task_type") not in ("chief", "master", "worker"):
+        return None
+    if is_coordinated(experiment):
+        return "the workers and parameter servers wait for what it gives them"
     several = (config_value(config, "num_worker_replicas") or 0) > 1
-    return several and config_value(config, "task_type") in ("chief", "master", "worker")
+    if several and is_synchronous(experiment):
+        return "the training tasks make every step together, and this one would be missed"
+    return None
 
 
-def _without_meaning(schedule: str, kind: str | None, *, joins: bool) -> tuple[str, str] | None:
+def _without_meaning(schedule: str, kind: str | None, *, others: str | None) -> tuple[str, str] | None:
     by_task = "leave the schedule out, and the task decides"
     if kind == "ps" and schedule not in _SERVING:
         return "a parameter server only serves", by_task
     if kind == "evaluator" and schedule in _TRAINING:
         return "an evaluator takes no part in training", by_task
-    if schedule in _SERVING and (kind in ("chief", "master") or joins):
+    if schedule in _SERVING and kind in ("chief", "master"):
         return "it trains, and nobody needs it as a server", by_task
-    if joins and schedule in _EVALUATING:
+    if others is None:
+        return None
+    if schedule in _SERVING and kind == "worker":
+        return "it trains, and nobody needs it as a server", by_task
+    if schedule in _EVALUATING:
+        return others, "evaluate in a process without TF_CONFIG, or in an evaluator"
+    if schedule == "continuous_train_and_evaluate":
         return (
-            "the training tasks make every step together, and this one would be missed",
-            "evaluate in a process without TF_CONFIG, or in an evaluator",
-        )
-    if joins and schedule == "continuous_train_and_evaluate":
-        return (
-            "the training tasks would have to begin every iteration together",
+            "the other tasks take part in one training, and it begins one for each iteration",
             "run train_and_evaluate, whose eval_every_n_steps does the same without stopping",
         )
-    if joins and schedule == "test":
+    if schedule == "test":
         return "it tries an experiment in a single process", "run it without TF_CONFIG"
     return None

@@ -47,16 +47,11 @@ def read(file: str, *, allow_imports: bool) -> ExperimentFile:
         InvalidArgument: there is no such file, or it is of another kind.
         ConfigError: its code or its content is wrong.
     """
+    check_file(file)
     path, function = _split(file)
-    _check(path)
-    ending = os.path.splitext(path)[1].lower()
-    if ending == ".py":
+    if _ending(path) == ".py":
         return ExperimentFile(_function(_execute(path), path, function))
-    if ending in _CONFIGS:
-        return _config(path, allow_imports)
-    raise InvalidArgument(
-        f"file {path!r}: its name must end with .py, or with one of {listing(_CONFIGS)} for a config"
-    )
+    return _config(path, allow_imports)
 
 
 def _split(file: str) -> tuple[str, str]:
@@ -66,18 +61,29 @@ def _split(file: str) -> tuple[str, str]:
     return file, FUNCTION
 
 
+def _ending(path: str) -> str:
+    return os.path.splitext(path)[1].lower()
+
+
+def check_name(file: str) -> None:
+    """Raises InvalidArgument where ``read`` would take no file of this name, wherever it is."""
+    path = _split(file)[0]
+    if _ending(path) not in (".py", *_CONFIGS):
+        raise InvalidArgument(
+            f"file {path!r}: its name must end with .py, or with one of {listing(_CONFIGS)} for a config"
+        )
+
+
 def check_file(file: str) -> None:
     """Raises InvalidArgument where ``read`` would find no file; nothing is executed."""
-    _check(_split(file)[0])
-
-
-def _check(path: str) -> None:
+    path = _split(file)[0]
     if os.path.isdir(path):
         raise InvalidArgument(f"file {path!r}: it is a folder; name the file in it")
     if not os.path.exists(path):
         folder, name = os.path.split(path)
         beside = os.listdir(folder or ".") if os.path.isdir(folder or ".") else []
         raise InvalidArgument(f"file {path!r}: there is no such file{nearest(name, beside)}")
+    check_name(file)
 
 
 def _config(path: str, allow_imports: bool) -> ExperimentFile:

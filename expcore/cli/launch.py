@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -20,6 +21,16 @@ if TYPE_CHECKING:
     from expcore.launch.shape import Task
     from expcore.launch.supervisor import Supervisor
 
+_CHATTER = re.compile(
+    r"WARNING: All log messages before absl|"
+    r"[IWE]\d{4} [\d:.]+ +\d+ \S+:\d+\] |"
+    r"\d{4}-\d\d-\d\d [\d:.]+: [IWE] |"
+    r"To enable the following instructions: |Additional GRPC error information from remote target |"
+    r":UNKNOWN:Error received from peer |This could happen if the remote target has been disconnected "
+)
+"""Lines of TensorFlow's C++ side that are no end of its process: each writes some, and says nothing of it."""
+
+_ERROR = "expcore: error: "
 _NUMBER = click.IntRange(0, 64)  # of a kind: each takes more than half a GB of this machine
 _TRAIN = ("--schedule", "train")
 
@@ -57,8 +68,9 @@ def launch(
 
     A chief and --workers workers train it, each process running ``expcore run FILE`` with a TF_CONFIG of its
     own; its task decides what it does. What they print has their name before it, and is in
-    DIR/expcore/launch. In Linux they are in a network of their own, in which nobody else reaches their
-    servers; there is no other network in it either.
+    DIR/expcore/launch; messages of TensorFlow's C++ side are there only, unless --verbose is given. In Linux
+    they are in a network of their own, in which nobody else reaches their servers; there is no other network
+    in it either.
     """
     from expcore.cli.experiment_file import check_file
     from expcore.clock import RealClock
@@ -78,7 +90,7 @@ def launch(
     flags = {"--allow-server": allow_server, "--allow-imports": allow_imports}
     flags |= {"--debug": debug, "--verbose": verbose, "--quiet": quiet}
     command += [flag for flag, given in flags.items() if given]
-    with logging_to_stderr(level), _view() as (say, look):
+    with logging_to_stderr(level), _view(everything=verbose) as (say, look):
         supervisor = Supervisor(
             shape,
             # Where there is an evaluator, the chief need not evaluate as well.
@@ -117,21 +129,32 @@ def _write(text: str) -> None:
 
 
 @contextmanager
-def _view() -> Iterator[tuple[Callable[[str, str], None], Callable[[list[Task]], None] | None]]:
+def _view(
+    *, everything: bool
+) -> Iterator[tuple[Callable[[str, str], None], Callable[[list[Task]], None] | None]]:
     """Gives what prints a line of a task, and what shows in a terminal which tasks run."""
     from tqdm import tqdm
 
     from expcore.cli.output import cut, escaped, terminal_width
 
+    told: set[str] = set()
+
+    def shown(name: str, line: str, write: Callable[[str], None]) -> None:
+        if not everything and (_CHATTER.match(line) or line in told):
+            return
+        if line.startswith(_ERROR):  # a wrong file is wrong for every task
+            told.add(line)
+        write(f"[{name}] {line}")
+
     if not sys.stderr.isatty():
         # In one piece: several threads write here.
-        yield lambda name, line: _write(f"[{name}] {line}\n"), None
+        yield lambda name, line: shown(name, line, lambda text: _write(f"{text}\n")), None
         return
     bar = tqdm(total=0, bar_format="{desc}", leave=False, file=sys.stderr)
     width = terminal_width(err=True) or 80
 
     def say(name: str, line: str) -> None:
-        tqdm.write(escaped(f"[{name}] {line}"), file=sys.stderr)
+        shown(name, line, lambda text: tqdm.write(escaped(text), file=sys.stderr))
 
     def look(running: list[Task]) -> None:
         names = ", ".join(task.name for task in running)

@@ -29,14 +29,14 @@ class _Main(click.Group):
         try:
             return super().make_context(*args, **kwargs)
         except click.ClickException as error:
-            error.show()
+            _show(error)
             raise click.exceptions.Exit(EXIT_USAGE) from error
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
             return super().invoke(ctx)
         except click.ClickException as error:
-            error.show()
+            _show(error)
             ctx.exit(EXIT_USAGE)
         except (click.exceptions.Exit, click.Abort):
             raise
@@ -69,6 +69,16 @@ def told(error: BaseException, *, kind: bool = False) -> str:
     return f"{text} ({notes})" if notes else text
 
 
+def _show(error: click.ClickException) -> None:
+    """Says what is wrong with a command's words, in one line as every error; without any, its help."""
+    if isinstance(error, click.exceptions.NoArgsIsHelpError):
+        error.show()
+        return
+    context = getattr(error, "ctx", None)
+    advice = f"; see {context.command_path} --help" if context is not None else ""
+    _say(f"error: {' '.join(error.format_message().split()).rstrip('.')}{advice}")
+
+
 def _say(line: str) -> None:
     click.echo(f"expcore: {escaped(line, LAYOUT)}", err=True)
 
@@ -81,7 +91,7 @@ def _version(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:
         ctx.exit()
 
 
-@click.group(cls=_Main, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group("expcore", cls=_Main, context_settings={"help_option_names": ["-h", "--help"]})
 @click.option(
     "--version", is_flag=True, is_eager=True, expose_value=False, callback=_version, help="Show the version."
 )

@@ -7,6 +7,8 @@ import re
 
 import click
 
+from expcore.errors import InvalidArgument
+
 
 @click.command()
 @click.argument("file", metavar="FILE[:FUNCTION]")
@@ -21,7 +23,9 @@ import click
 @click.option("--output-dir", metavar="DIR", help="The model directory; default: /runs/NAME.")
 @click.option("--port", type=click.IntRange(1, 65535), default=2222, show_default=True)
 @click.option("--gpus", type=click.IntRange(0), default=0, show_default=True, help="Of each training task.")
-@click.option("--restarts", type=click.IntRange(0), default=10, show_default=True, help="After failures.")
+@click.option(
+    "--restarts", type=click.IntRange(0, 2**31 - 1), default=10, show_default=True, help="After failures."
+)
 def manifest(
     file: str,
     image: str,
@@ -43,16 +47,18 @@ def manifest(
     """
     import yaml
 
+    from expcore.cli.experiment_file import check_name
     from expcore.launch import Shape
     from expcore.launch.kubernetes import Deployment, objects
 
-    run = name or _named_after(file)
+    check_name(file)
+    run = name if name is not None else _named_after(file)
     deployment = Deployment(
         name=run,
         file=file,
         image=image,
         claim=claim,
-        output_dir=output_dir or f"/runs/{run}",
+        output_dir=output_dir if output_dir is not None else f"/runs/{run}",
         port=port,
         gpus=gpus,
         restarts=restarts,
@@ -66,4 +72,7 @@ def _named_after(file: str) -> str:
     file = file.partition(".py:")[0]
     stem, folder = os.path.splitext(os.path.basename(file))[0], os.path.basename(os.path.dirname(file))
     word = folder if stem == "experiment" and folder else stem
-    return re.sub(r"[^a-z0-9]+", "-", word.lower()).strip("-")
+    found = re.sub(r"[^a-z0-9]+", "-", word.lower()).strip("-")
+    if not found:
+        raise InvalidArgument(f"file {file!r}: no name of letters a to z can be made of it; give --name")
+    return found

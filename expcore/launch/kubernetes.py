@@ -9,6 +9,7 @@ Kubernetes since 1.31).
 from __future__ import annotations
 
 import json
+import posixpath
 import re
 from dataclasses import dataclass
 from typing import Any
@@ -24,7 +25,10 @@ from expcore.errors import (
 from expcore.launch.shape import Shape
 
 _NAME = re.compile(r"[a-z]([a-z0-9-]*[a-z0-9])?")
-_CLAIM = re.compile(r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?")
+_LABEL = r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
+_CLAIM = re.compile(rf"{_LABEL}(\.{_LABEL})*")
+_LONGEST_CLAIM = 253
+_LONGEST_VARIABLE = 131_071 - len("TF_CONFIG=")  # bytes that Linux takes in one, with its name and an end
 _MOST = 40  # characters of a name; the longest that is made of it has "-evaluator-" and an index more
 _RUN = "expcore.run"
 _MOUNT = "/runs"
@@ -47,7 +51,8 @@ class Deployment:
             do not count.
 
     Raises:
-        InvalidArgument: the name cannot be one, or the directory is not below the mount.
+        InvalidArgument: the name, the claim, the file or the image cannot be one, or the directory is not
+            below the mount.
     """
 
     name: str
@@ -65,21 +70,39 @@ class Deployment:
                 f"name {self.name!r}: it must be of lower-case letters, digits and '-', begin with a letter "
                 f"and have at most {_MOST} characters; give --name"
             )
-        if not _CLAIM.fullmatch(self.claim):
+        if not _CLAIM.fullmatch(self.claim) or len(self.claim) > _LONGEST_CLAIM:
             raise InvalidArgument(
-                f"claim {self.claim!r}: it must be of lower-case letters, digits, '-' and '.', as names "
-                "are in Kubernetes; give --claim"
+                f"claim {self.claim!r}: it must be of words of lower-case letters, digits and '-', with "
+                "'.' between them, as names are in Kubernetes; give --claim"
             )
         if not self.image or re.search(r"\s", self.image):
             raise InvalidArgument(f"image {self.image!r}: a name without spaces; give --image")
-        if not self.output_dir.startswith(f"{_MOUNT}/"):
+        if self.file.startswith("-") or not self.file.isprintable():
+            raise InvalidArgument(
+                f"file {self.file!r}: it must not begin with '-', which is an option's, and have no control "
+                "characters; name it as the image has it"
+            )
+        if (
+            not posixpath.normpath(self.output_dir).startswith(f"{_MOUNT}/")
+            or not self.output_dir.isprintable()
+        ):
             raise InvalidArgument(
                 f"output directory {self.output_dir!r}: it must be below {_MOUNT}, where the claim is mounted"
             )
 
 
 def objects(shape: Shape, deployment: Deployment) -> list[dict[str, Any]]:
-    """Returns the objects: a Service for names, a NetworkPolicy for the ports, and the Jobs."""
+    """Returns the objects: a Service for names, a NetworkPolicy for the ports, and the Jobs.
+
+    Raises:
+        InvalidArgument: TF_CONFIG would be longer than a variable can be, or tasks that make each step
+            together would have several devices each.
+    """
+    if shape.synchronous and deployment.gpus > 1:
+        raise InvalidArgument(
+            f"gpus {deployment.gpus}: tasks that make each step together use one device each; give --gpus 1 "
+            "and more --workers"
+        )
     kinds = {"chief": 1, "worker": shape.workers, "ps": shape.ps, "evaluator": shape.evaluators}
     numbers = {kind: number for kind, number in kinds.items() if number}
     cluster = {
@@ -172,11 +195,17 @@ def _rules() -> list[dict[str, Any]]:
 def _pod(deployment: Deployment, kind: str, cluster: dict[str, Any], options: list[str]) -> dict[str, Any]:
     # Kubernetes puts the index in; JSON has no way to stand for a number that is not known yet.
     config = json.dumps({"cluster": cluster, "task": {"type": kind, "index": "INDEX"}})
+    if len(config) > _LONGEST_VARIABLE:
+        raise InvalidArgument(
+            f"TF_CONFIG of {sum(map(len, cluster.values()))} tasks has {len(config):,} characters, and Linux "
+            f"takes {_LONGEST_VARIABLE:,} in a variable; give fewer --workers, or a shorter --name"
+        )
     index = "metadata.annotations['batch.kubernetes.io/job-completion-index']"
+    words = ["expcore", "run", deployment.file, "--output-dir", deployment.output_dir, *options]
     container: dict[str, Any] = {
         "name": "expcore",
         "image": deployment.image,
-        "command": ["expcore", "run", deployment.file, "--output-dir", deployment.output_dir, *options],
+        "command": [_plain(word) for word in words],
         "env": [
             {"name": "INDEX", "valueFrom": {"fieldRef": {"fieldPath": index}}},
             {"name": "TF_CONFIG", "value": config.replace('"INDEX"', "$(INDEX)")},
@@ -196,3 +225,8 @@ def _pod(deployment: Deployment, kind: str, cluster: dict[str, Any], options: li
         "containers": [container],
         "volumes": [{"name": "runs", "persistentVolumeClaim": {"claimName": deployment.claim}}],
     }
+
+
+def _plain(word: str) -> str:
+    """A word in which Kubernetes puts no variable in."""
+    return word.replace("$(", "$$(")

@@ -16,7 +16,7 @@ from expcore.types import Clock
 _LOG = logging.getLogger(__name__)
 
 _LOOK_SECS = 0.1
-_LOST_SECS = 20.0  # in which a task notices that another is gone, and ends by itself
+_LOST_SECS = 20.0  # for a task that was asked to end since another has failed
 _SAVE_SECS = 60.0  # for a task that was asked to end to save its state
 
 
@@ -38,7 +38,8 @@ class Supervisor:
     A task that a signal ended, that lost a peer (exit codes of 128 and above) or could not reach one (69) is
     restarted as long as there are restarts: an evaluator, and a worker of parameter servers, alone; any other
     task of the training with all others of it, which go on from the last checkpoint. Other failures are not
-    mended by trying again.
+    mended by trying again: then, and where no restart is left, the rest is asked to end (SIGTERM), and ended
+    after 20 seconds.
 
     Args:
         shape: the cluster.
@@ -139,6 +140,7 @@ class Supervisor:
             self._logs / f"{first.task.name}.log",
         )
         if not _again(first) or self._left == 0:
+            self._ask_to_end(self._shape.tasks)
             self._let_end(_LOST_SECS)
             return first.code
         self._left -= 1
@@ -146,12 +148,18 @@ class Supervisor:
         alone = kind == "evaluator" or (kind == "worker" and not self._shape.synchronous)
         tasks = [first.task] if alone else [t for t in self._shape.tasks if t.kind != "evaluator"]
         if not alone:
+            self._ask_to_end(tasks)
             self._let_end(_LOST_SECS, tasks)
         for task in tasks:
             self._running.pop(task).end()
         _LOG.warning("starting again: %s; restarts left: %d", ", ".join(t.name for t in tasks), self._left)
         self._start(tasks, anew=not alone)
         return None
+
+    def _ask_to_end(self, tasks: Sequence[Task]) -> None:
+        """Lets tasks save what they can; who needs no other would not notice that one is gone."""
+        for task in tasks:
+            self._running[task].signal(signal.SIGTERM)
 
     def _let_end(self, secs: float, tasks: Sequence[Task] | None = None) -> None:
         """Waits until these tasks, by default all, have ended, and ends those that have not in time."""

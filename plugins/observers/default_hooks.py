@@ -16,6 +16,7 @@ from typing import Any
 from expcore.cluster import config_value
 from expcore.errors import ExpcoreError, UnknownComponent
 from expcore.hookspecs import hookimpl
+from expcore.roles import is_synchronous
 
 _LOG = logging.getLogger(__name__)
 
@@ -26,7 +27,8 @@ def expcore_train_hooks(experiment: Any) -> list[Any]:
 
     - ``nan_guard`` every ``log_step_count_steps`` steps of the config; in its own rhythm where that is None
       or 0;
-    - ``logging`` every ``log_step_count_steps`` steps; none where that is None or 0;
+    - ``logging`` every ``log_step_count_steps`` steps; none where that is None or 0, nor in a process that
+      makes each step together with the chief, whose line says it of all;
     - ``summaries`` every ``save_summary_steps`` steps, on the chief; none where that is None or 0;
     - ``progress_bar`` where ``sys.stderr`` is a terminal, on the chief.
     """
@@ -37,7 +39,7 @@ def expcore_train_hooks(experiment: Any) -> list[Any]:
 
 
 def _made(experiment: Any) -> Iterator[Any]:
-    for name, params in _wanted(experiment.config):
+    for name, params in _wanted(experiment.config, together=is_synchronous(experiment)):
         try:
             yield experiment.plugins.create("hooks", name, **params)
         except UnknownComponent:
@@ -47,12 +49,12 @@ def _made(experiment: Any) -> Iterator[Any]:
             _LOG.warning("the hook %r is left out of this run: %s", name, error)
 
 
-def _wanted(config: Any) -> Iterator[tuple[str, dict[str, Any]]]:
+def _wanted(config: Any, *, together: bool) -> Iterator[tuple[str, dict[str, Any]]]:
     log_steps = config_value(config, "log_step_count_steps")
     summary_steps = config_value(config, "save_summary_steps")
     chief = config_value(config, "is_chief")
     yield "nan_guard", {"every_n_steps": log_steps} if log_steps else {}
-    if log_steps:
+    if log_steps and (chief or not together):
         yield "logging", {"every_n_steps": log_steps}
     if summary_steps and chief:  # points of two processes in one directory would overlap
         yield "summaries", {"every_n_steps": summary_steps}

@@ -9,6 +9,7 @@ from expcore.cluster import config_value, delay_secs_for, global_step_to_wait_fo
 from expcore.errors import InvalidArgument
 from expcore.experiment import Experiment
 from expcore.roles import check_role, is_served, is_synchronous
+from expcore_plugins.schedules.rhythm import steps_between_saves
 from expcore_plugins.schedules.server import start_server
 
 
@@ -18,6 +19,9 @@ def train(experiment: Experiment, delay_secs: float | None = None) -> Any:
     Workers of an asynchronous cluster start one after the other, so that they do not all read the first
     variables at once: after ``min(60, 5 * task_id)`` seconds, or with ``delay_workers_by_global_step`` once
     the global step has reached ``int(8000 * ln(task_id + 1))``. Under a synchronous strategy nobody waits.
+
+    Where the config gives no rhythm of checkpoints and ``eval_every_n_steps`` is more than 1, a checkpoint is
+    saved every so many steps, as in ``train_and_evaluate``: somebody else evaluates them.
 
     A worker of a coordinator, which the chief gives its work, runs ``run_std_server``.
 
@@ -57,5 +61,5 @@ def train(experiment: Experiment, delay_secs: float | None = None) -> Any:
     elif delay_secs is None:
         delay_secs = 0 if synchronous else delay_secs_for(task_id)
     experiment.wait((delay_secs or 0) - (experiment.clock.monotonic() - began), "before training starts")
-    experiment.train_pass(hooks=hooks)
+    experiment.train_pass(hooks=hooks, save_every=steps_between_saves(experiment))
     return experiment.estimator

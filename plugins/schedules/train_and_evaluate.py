@@ -6,11 +6,12 @@ import logging
 from typing import Any
 
 from expcore.checks import check_input_fns
-from expcore.cluster import config_value, rhythm_given
+from expcore.cluster import config_value
 from expcore.experiment import Experiment
 from expcore.history import due
-from expcore.roles import check_role, is_synchronous
+from expcore.roles import check_role, is_served, is_synchronous
 from expcore.types import Checkpoint
+from expcore_plugins.schedules.rhythm import steps_between_saves
 
 _LOG = logging.getLogger(__name__)
 
@@ -26,19 +27,23 @@ def train_and_evaluate(experiment: Experiment) -> tuple[Any, list[Any]]:
     exporters as the final one. What a crash kept from the exporters is exported first.
 
     Where several processes make each step together, the chief evaluates, exports and saves; the others train
-    with it, and that is all.
+    with it, and that is all. A worker of a coordinator, which the chief gives its work, runs
+    ``run_std_server``.
 
     Args:
         experiment: what is trained and evaluated.
 
     Returns:
         The last result, and what each exporter wrote last (None for one that declined); ``(None, [])`` in a
-        process that only trains.
+        process that only trains or serves.
 
     Raises:
         ClusterError: this process's task in a cluster has no use for it.
     """
     check_role(experiment, "train_and_evaluate")
+    if is_served(experiment):
+        experiment.run("run_std_server")
+        return None, []
     check_input_fns(experiment, train=True, evaluate=True)
     if is_synchronous(experiment) and not config_value(experiment.config, "is_chief"):
         experiment.train_pass()
@@ -51,7 +56,10 @@ def train_and_evaluate(experiment: Experiment) -> tuple[Any, list[Any]]:
             experiment.export_pass(result, checkpoint.path)
 
     experiment.export_missed()
-    end = experiment.train_pass(on_save=evaluate_if_due, save_every=_rhythm(experiment))
+    every = steps_between_saves(experiment)
+    if every is None and n:
+        _say_rhythm(n, experiment.config)
+    end = experiment.train_pass(on_save=evaluate_if_due, save_every=every)
     last = experiment.latest_checkpoint()
     recorded = experiment.history.evaluated(last) if last is not None else None
     if recorded is not None:
@@ -66,15 +74,8 @@ def train_and_evaluate(experiment: Experiment) -> tuple[Any, list[Any]]:
     return result, exports
 
 
-def _rhythm(experiment: Experiment) -> int | None:
-    """Steps between saves that this schedule asks for; None: the config's rhythm holds."""
-    n, config = experiment.eval_every_n_steps, experiment.config
-    if not n:
-        return None
-    if n > 1 and not rhythm_given(config):
-        return n
+def _say_rhythm(n: int, config: Any) -> None:
     steps, secs = (config_value(config, f"save_checkpoints_{unit}") for unit in ("steps", "secs"))
     saves = f"every {steps} steps" if steps else f"every {secs:g} seconds" if secs else "only at the end"
     rule = "at each of them" if n == 1 else f"at those at least {n} steps after the last evaluation"
     _LOG.info("checkpoints are saved %s; the evaluation is %s, and at the end", saves, rule)
-    return None

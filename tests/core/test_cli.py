@@ -307,7 +307,8 @@ def test_an_output_directory_that_cannot_be_written_is_told_before_the_file_is_r
 def test_wrong_usage_ends_with_64_and_says_how(args):
     result = invoke(*args)
     assert result.exit_code == 64
-    assert "Error: " in result.stderr
+    (line,) = result.stderr.splitlines()
+    assert line.startswith("expcore: error: ")
     assert "Traceback" not in result.output
 
 
@@ -621,3 +622,26 @@ def test_help_tells_the_exit_codes_and_the_commands():
     for part in ("run", "plugins", "124", "143"):
         assert part in text
     assert "--allow-imports" in invoke("run", "--help").stdout
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["manifest", "x.py"], "error: Missing option '--image'; see expcore manifest --help"),
+        (["launch"], "error: Missing argument 'FILE[:FUNCTION]'; see expcore launch --help"),
+        (["run", "x.py", "--nope"], "error: No such option '--nope'; see expcore run --help"),
+        (["nope"], "error: No such command 'nope'; see expcore --help"),
+        (["--nope"], "error: No such option '--nope'; see expcore --help"),
+    ],
+    ids=str,
+)
+def test_wrong_words_are_told_in_one_line(words, told):
+    done = CliRunner().invoke(main, words)
+    assert done.exit_code == 64
+    assert done.stderr == f"expcore: {told}\n"
+    assert done.stdout == ""
+
+
+def test_without_words_the_help_is_shown():
+    done = CliRunner().invoke(main, ["plugins"])
+    assert "Commands:" in done.output

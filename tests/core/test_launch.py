@@ -112,6 +112,33 @@ def test_the_first_failure_is_named_and_the_others_are_ended(tmp_path, monkeypat
     assert not any(alive(int(line)) for name, line in cluster.said if name == "chief-0")
 
 
+@linux
+@pytest.mark.parametrize("restarts", [0, 1])
+def test_where_a_task_has_failed_the_others_are_asked_to_end_and_may_save(tmp_path, monkeypatch, restarts):
+    waits = """
+import os, signal, sys, time
+def save(*_):
+    print("saved", flush=True)
+    sys.exit(143)
+signal.signal(signal.SIGTERM, save)
+open("ready", "w").close()
+time.sleep(600)
+"""
+    dies = """
+import os, time
+while not os.path.exists("ready"):
+    time.sleep(0.05)
+os.remove("ready")
+os.kill(os.getpid(), 9)
+"""
+    monkeypatch.chdir(tmp_path)
+    cluster = Cluster(tmp_path, {"chief": waits, "worker": dies}, shape=Shape(1), restarts=restarts)
+    began = time.monotonic()
+    assert cluster.run() == 137
+    assert cluster.said == [("chief-0", "saved")] * (1 + restarts)
+    assert time.monotonic() - began < 20  # the time that they are given at most
+
+
 def test_who_lost_a_peer_did_not_fail_first(tmp_path):
     lost, killed = "import sys; sys.exit(138)", "import os; os.kill(os.getpid(), 9)"
     cluster = Cluster(tmp_path, {"chief": lost, "worker": killed}, shape=Shape(1))
@@ -313,6 +340,46 @@ def test_the_command_names_the_first_failure(tmp_path, monkeypatch):
     done = CliRunner().invoke(main, words)
     assert done.exit_code == 64
     assert done.stderr.splitlines()[-1] == "expcore: chief-0 failed first, with exit code 64"
+
+
+CHATTER = [
+    "WARNING: All log messages before absl::InitializeLog() is called are written to STDERR",
+    "I0000 00:00:1795871801.797673    4146 port.cc:153] oneDNN custom operations are on.",
+    "E0000 00:00:1795871807.774380    4144 cuda_platform.cc:52] failed call to cuInit: INTERNAL",
+    "2026-11-28 13:16:47.774380: W tensorflow/core/some.cc:1] something",
+    "Additional GRPC error information from remote target /job:worker/replica:0/task:0 while calling",
+]
+SHOWN = [
+    "F0000 00:00:1795871801.797673    4146 some.cc:153] this ended the process",
+    "I0000 is a line of mine",
+    "13:16:47 INFO step 5",
+]
+
+
+@pytest.mark.parametrize("words", [[], ["--verbose"]], ids=str)
+def test_tensorflows_own_lines_are_in_the_logs_alone_unless_all_is_asked_for(tmp_path, monkeypatch, words):
+    monkeypatch.setattr("expcore.launch.leave_network", lambda: None)
+    file = tmp_path / "line.py"
+    file.write_text(f"for line in {CHATTER + SHOWN}:\n    print(line, flush=True)\n{EXPERIMENT}")
+    places = ["--workers", "0", "--output-dir", str(tmp_path / "runs")]
+    done = CliRunner().invoke(main, ["launch", str(file), *places, *words])
+    assert done.exit_code == 0, done.stderr
+    log = (tmp_path / "runs" / "expcore" / "launch" / "chief-0.log").read_text()
+    assert all(line in log for line in CHATTER + SHOWN)
+    told = [line.removeprefix("[chief-0] ") for line in done.stderr.splitlines()]
+    assert [line for line in CHATTER + SHOWN if line in told] == (CHATTER + SHOWN if words else SHOWN)
+
+
+def test_an_error_that_is_everybodys_is_told_once(tmp_path, monkeypatch):
+    monkeypatch.setattr("expcore.launch.leave_network", lambda: None)
+    (tmp_path / "fails.py").write_text("import time\ntime.sleep(1)\nraise ValueError('mine')")
+    monkeypatch.setattr("expcore.launch.supervisor._LOOK_SECS", 3.0)  # all have failed when it looks
+    words = ["launch", str(tmp_path / "fails.py"), "--workers", "2", "--output-dir", str(tmp_path / "runs")]
+    done = CliRunner().invoke(main, words)
+    assert done.exit_code == 64
+    assert done.stderr.count("ValueError: mine") == 1
+    for name in ("chief-0", "worker-0", "worker-1"):
+        assert "ValueError: mine" in (tmp_path / "runs/expcore/launch" / f"{name}.log").read_text()
 
 
 def test_a_folder_of_this_name_where_it_is_started_is_no_matter(tmp_path):

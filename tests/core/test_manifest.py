@@ -99,7 +99,16 @@ def test_the_command_of_a_pod_is_the_one_that_runs_everywhere():
         (["--name", "Digits"], "lower-case"),
         (["--name", "d" * 41], "at most 40"),
         (["--output-dir", "/tmp/x"], "below /runs"),
+        (["--output-dir", "/runs/../etc"], "below /runs"),
+        (["--output-dir", "/runs/a\nb"], "below /runs"),
+        (["--output-dir", ""], "below /runs"),
+        (["--name", ""], "at most 40"),
+        (["--claim", "a..b"], "--claim"),
+        (["--claim", f"{'a' * 63}." * 4 + "a"], "--claim"),
         (["--ps", "1", "--workers", "0"], "no worker"),
+        (["--workers", "100000"], "Linux takes 131,061 in a variable"),
+        (["--restarts", "2147483648"], "not in the range"),
+        (["--gpus", "2"], "use one device each"),
     ],
 )
 def test_what_kubernetes_would_refuse_is_told_here(words, told):
@@ -107,6 +116,36 @@ def test_what_kubernetes_would_refuse_is_told_here(words, told):
     done = CliRunner().invoke(main, [*base, *words])
     assert done.exit_code == 64
     assert told in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("file", "told"),
+    [
+        ("日本.py", "give --name"),
+        ("a.txt", "must end with .py"),
+        ("", "must end with .py"),
+        ("a\tb.py", "file"),
+    ],
+)
+def test_a_file_that_cannot_be_one_is_told_in_a_line(file, told):
+    done = CliRunner().invoke(main, ["manifest", file, "--image", "i", "--claim", "c"])
+    assert done.exit_code == 64
+    assert done.stdout == ""
+    (line,) = done.stderr.splitlines()
+    assert told in line
+
+
+def test_no_variable_is_put_into_the_command():
+    words = ["manifest", "a$(INDEX)/experiment.py", "--image", "i", "--claim", "c", "--name", "line"]
+    done = CliRunner().invoke(main, [*words, "--output-dir", "/runs/$(TF_CONFIG)"])
+    command = container(jobs(list(yaml.safe_load_all(done.stdout)))["line-chief"])["command"]
+    assert command == ["expcore", "run", "a$$(INDEX)/experiment.py", "--output-dir", "/runs/$$(TF_CONFIG)"]
+
+
+def test_several_devices_are_for_a_chief_alone_and_for_workers_of_parameter_servers():
+    for shape in (["--workers", "0"], ["--workers", "2", "--ps", "1"]):
+        found = jobs(made(*shape, "--gpus", "2"))
+        assert container(found["digits-chief"])["resources"]["limits"] == {"nvidia.com/gpu": 2}
 
 
 @pytest.mark.parametrize(

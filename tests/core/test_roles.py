@@ -56,8 +56,9 @@ def refused(experiment):
         (of("worker", CLUSTER, synchronous=False), []),
         (of("worker", CLUSTER), []),
         (of("evaluator", CLUSTER, synchronous=True), TRAINING),
-        (of("worker", WITH_PS, coordinated=True), [*TRAINING[1:], *EVALUATING]),
-        (of("chief", WITH_PS, coordinated=True), ["run_std_server"]),
+        (of("worker", WITH_PS, coordinated=True), [*TRAINING[2:], *EVALUATING]),
+        (of("chief", WITH_PS, coordinated=True), [*TRAINING[2:], *EVALUATING, "run_std_server"]),
+        (of("ps", WITH_PS, coordinated=True), [*TRAINING, *EVALUATING]),
     ],
     ids=str,
 )

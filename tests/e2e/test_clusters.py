@@ -37,6 +37,18 @@ def experiment(output_dir):
     )
 """
 
+KILLED = """
+
+def killed():
+    import json
+    import os
+    import signal
+
+    if json.loads(os.environ["TF_CONFIG"])["task"]["type"] == "evaluator":
+        os.kill(os.getpid(), signal.SIGKILL)
+    return digits.eval_input_fn()
+"""
+
 
 @pytest.fixture
 def launch(tmp_path):
@@ -82,3 +94,29 @@ def test_each_shape_trains_the_digits(launch, shape):
     who = "evaluator-0" if "--evaluator" in shape else "chief-0"
     assert re.search(rf"\[{who}\] done; step {step}", told)
     assert re.search(r"\[worker-0\] done", told)
+
+
+def test_where_the_evaluator_is_killed_the_others_save_and_end(tmp_path):
+    """So SIGTERM reaches tasks that make each step together, although TensorFlow takes it for itself."""
+    place = tmp_path / "runs"
+    small = SMALL.replace("train_steps=800", "train_steps=1_000_000").replace(
+        "digits.eval_input_fn", "killed"
+    )
+    (tmp_path / "killed.py").write_text(small + KILLED)
+    env = {**os.environ, "PYTHONPATH": str(ROOT / "examples" / "digits"), "TF_CPP_MIN_LOG_LEVEL": "2"}
+    words = [str(tmp_path / "killed.py"), "--workers", "1", "--evaluator", "--output-dir", str(place)]
+    done = subprocess.run(
+        [sys.executable, "-m", "expcore.cli", "launch", *words],
+        capture_output=True,
+        text=True,
+        env=env,
+        timeout=300,
+        check=False,
+    )
+    assert done.returncode == 137, done.stderr[-4000:]
+    assert "evaluator-0 failed first, with exit code 137" in done.stderr
+    for task in ("chief-0", "worker-0"):
+        assert "expcore: stopped by SIGTERM" in (place / "expcore" / "launch" / f"{task}.log").read_text()
+    (end,) = History(LogReader(str(place)).read(), str(place)).training_ends
+    assert not end.over
+    assert end.reason == "signal"

@@ -12,6 +12,7 @@ from expcore.errors import PeerLost
 from expcore_plugins.estimators.engine.calls import Loop, Made, floats, named_logs
 from expcore_plugins.estimators.engine.messages import reason
 from expcore_plugins.estimators.engine.pulse import Pulse
+from expcore_plugins.estimators.engine.quiet import in_a_line
 from expcore_plugins.estimators.engine.replicas import Alone
 
 _LOOK_SECS = 1.0
@@ -160,7 +161,7 @@ class Coordinator(Alone):
         import tensorflow as tf
 
         try:
-            with self._pulse.felt():
+            with in_a_line(), self._pulse.felt():
                 yield
         except (tf.errors.UnavailableError, tf.errors.AbortedError, tf.errors.CancelledError) as error:
             raise PeerLost(

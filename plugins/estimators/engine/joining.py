@@ -15,7 +15,7 @@ from expcore.types import Clock
 from expcore_plugins.estimators.engine.coordinator import Coordinator
 from expcore_plugins.estimators.engine.devices import Devices
 from expcore_plugins.estimators.engine.inputs import Pipeline
-from expcore_plugins.estimators.engine.meeting import ended_after, meet
+from expcore_plugins.estimators.engine.meeting import ended_after, meet, signals_kept
 from expcore_plugins.estimators.engine.pulse import Pulse
 from expcore_plugins.estimators.engine.replicas import Alone
 from expcore_plugins.estimators.engine.settings import MIRRORED
@@ -35,9 +35,8 @@ def is_synchronous(config: Any) -> bool:
 
 
 def is_coordinated(config: Any) -> bool:
-    """Whether a config's cluster has parameter servers, and workers that train on them."""
-    several = (config_value(config, "num_worker_replicas") or 0) > 1
-    return several and bool(config_value(config, "num_ps_replicas"))
+    """Whether a config's cluster has parameter servers, on which workers train."""
+    return bool(config_value(config, "num_ps_replicas"))
 
 
 def pipeline_of(config: Any) -> Pipeline:
@@ -75,7 +74,7 @@ def joined(subject: str, config: Any, clock: Clock) -> Workers:
             clock,
             chief=None if address == leader else leader,
         )
-        with ended_after(_JOIN_SECS):
+        with ended_after(_JOIN_SECS), signals_kept():
             _JOINED[key] = _strategy(subject, jobs, kind, index)
         warn_of(f"{kind} {index}", address)
     return Workers(_JOINED[key], chief=bool(config_value(config, "is_chief")))
@@ -89,15 +88,21 @@ def coordinated(config: Any, clock: Clock) -> Coordinator:
         clock: measures the waiting.
 
     Raises:
+        ClusterError: there is no worker.
         ServerUnavailable: this may not be, or a task did not come in time.
     """
+    if not config_value(config, "cluster_spec").get("worker"):
+        raise ClusterError(
+            f"TF_CONFIG.cluster has {config_value(config, 'num_ps_replicas')} ps and no worker: workers make "
+            "the steps, on variables of the parameter servers; add a worker, or leave out the ps"
+        )
     jobs, kind, index = _allowed(config)
     address = jobs[kind][index]
     key = f"coordinator of {jobs}"
     if key not in _JOINED:
         _LOG.info("the chief waits for parameter servers and workers: %s", jobs)
         meet(None, _others(jobs, address), config_value(config, "start_timeout_secs"), clock)
-        with ended_after(_JOIN_SECS):
+        with ended_after(_JOIN_SECS), signals_kept():
             _JOINED[key] = _ps_strategy(jobs, address)
         warn_of("chief 0", address)
     strategy, coordinator = _JOINED[key]

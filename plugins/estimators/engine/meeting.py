@@ -173,3 +173,20 @@ def ended_after(secs: int) -> Iterator[None]:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before or signal.SIG_DFL)
         signal.setitimer(signal.ITIMER_REAL, *timer)
+
+
+@contextmanager
+def signals_kept() -> Iterator[None]:
+    """A context after which SIGTERM comes to the program again.
+
+    TensorFlow takes it for itself when it joins a cluster, for a notice of preemption that nobody here waits
+    for; Python does not see that, and the program would go on as if nothing had been asked.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    handler = signal.getsignal(signal.SIGTERM)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, handler or signal.SIG_DFL)

@@ -95,7 +95,15 @@ def check_strategy(subject: str, config: Any, *, takes_one: bool) -> None:
 
 
 def check_trains_alone(subject: str, config: Any) -> None:
-    """Raises ClusterError for a cluster of several training tasks, which would all write one directory."""
+    """Raises ClusterError for a cluster whose other tasks it would leave alone.
+
+    Several training tasks would all write one directory, and parameter servers would wait for ever.
+    """
+    if servers := config_value(config, "num_ps_replicas"):
+        raise ClusterError(
+            f"{subject}: the cluster has {servers} ps, and it does not train on parameter servers; "
+            "leave them out of TF_CONFIG.cluster"
+        )
     tasks = config_value(config, "num_worker_replicas") or 0
     if tasks > 1:
         raise ClusterError(

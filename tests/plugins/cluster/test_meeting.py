@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import signal
 import socket
 import subprocess
@@ -15,7 +16,7 @@ from expcore.clock import RealClock
 from expcore.errors import ServerUnavailable, StoppedBySignal
 from expcore.launch.shape import free_ports
 from expcore.testing import VirtualClock
-from expcore_plugins.estimators.engine.meeting import ended_after, meet
+from expcore_plugins.estimators.engine.meeting import ended_after, meet, signals_kept
 
 
 def addresses(n):
@@ -159,3 +160,15 @@ def test_what_ends_in_time_leaves_the_timer_and_its_handler_as_they_were():
         assert signal.getsignal(signal.SIGALRM) == signal.SIG_DFL
     assert signal.getsignal(signal.SIGALRM) == handler
     assert signal.getitimer(signal.ITIMER_REAL) == pytest.approx(timer, abs=5)  # pytest's own time-out
+
+
+def test_a_signal_that_is_taken_behind_pythons_back_comes_to_the_program_again():
+    noted = []
+    before = signal.signal(signal.SIGTERM, lambda signum, _: noted.append(signum))
+    try:
+        with signals_kept():  # as TensorFlow does it: Python does not see that
+            ctypes.CDLL(None).signal(int(signal.SIGTERM), ctypes.c_void_p(int(signal.SIG_IGN)))
+        signal.raise_signal(signal.SIGTERM)
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert noted == [signal.SIGTERM]

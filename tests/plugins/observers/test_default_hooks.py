@@ -10,7 +10,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from expcore.cluster import RunConfig
+from expcore.cluster import RunConfig, parse_tf_config
 from expcore.experiment import Experiment
 from expcore.testing import PluginSandbox
 from expcore.testing.numpy_estimator import NumpyEstimator
@@ -57,6 +57,18 @@ def test_a_config_without_these_settings_gets_the_defaults_of_runconfig():
         Logging: 100,
         Summaries: 100,
     }
+
+
+@pytest.mark.parametrize("synchronous", [False, True])
+@pytest.mark.parametrize("kind", ["chief", "worker"])
+def test_who_makes_each_step_with_the_chief_leaves_the_line_to_it(kind, synchronous):
+    cluster = {"chief": ["a:1"], "worker": ["b:1"]}
+    task = parse_tf_config({"cluster": cluster, "task": {"type": kind, "index": 0}})
+    found = experiment(RunConfig(task=task))
+    found.estimator.synchronous = synchronous
+    kinds = {type(hook) for hook in default_hooks.expcore_train_hooks(found)}
+    assert (Logging in kinds) == (kind == "chief" or not synchronous)
+    assert NanGuard in kinds
 
 
 @pytest.mark.parametrize("none", [None, 0])

@@ -58,6 +58,29 @@ def test_it_trains_up_to_train_steps_and_returns_the_estimator(make):
 
 
 @pytest.mark.parametrize(
+    ("n", "config", "steps"),
+    [
+        (2, {}, [2, 4, 5]),
+        (1, {}, [5]),
+        (0, {}, [5]),
+        (None, {}, [5]),
+        (2, {"save_checkpoints_steps": 3}, [3, 5]),
+        (2, {"save_checkpoints_secs": None}, [5]),
+    ],
+)
+def test_it_saves_as_often_as_others_are_to_evaluate_unless_the_config_has_a_rhythm(make, n, config, steps):
+    experiment = make(config=config, train_steps=5, eval_every_n_steps=n)
+    experiment.train()
+    assert [checkpoint.step for checkpoint in experiment.history.saves] == steps
+
+
+def test_a_worker_of_its_own_saves_nothing_for_them(make):
+    experiment = make("worker", 0, train_steps=5, eval_every_n_steps=2)
+    experiment.train()
+    assert experiment.history.saves == ()
+
+
+@pytest.mark.parametrize(
     ("kind", "index", "secs"),
     [
         (None, 0, 0),
