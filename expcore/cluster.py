@@ -392,9 +392,10 @@ def explain(config: Any) -> list[str]:
     except InvalidArgument as error:
         schedule = f"none ({error})"
     jobs = "; ".join(f"{job} {', '.join(addresses)}" for job, addresses in cluster.items())
+    jobs = jobs or ("that of the others" if kind == "evaluator" else "none")
     return [
         f"role: {role}",
-        f"cluster: {jobs or 'none'}",
+        f"cluster: {jobs}",
         f"default schedule: {schedule}",
         f"model_dir: {config_value(config, 'model_dir') or 'not set'}",
     ]

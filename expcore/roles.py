@@ -75,6 +75,8 @@ def _without_meaning(schedule: str, kind: str | None, *, others: str | None) -> 
         return "a parameter server only serves", by_task
     if kind == "evaluator" and schedule in _TRAINING:
         return "an evaluator takes no part in training", by_task
+    if kind == "evaluator" and schedule in _SERVING:
+        return "an evaluator is outside of the cluster, and nobody needs it as a server", by_task
     if schedule in _SERVING and kind in ("chief", "master"):
         return "it trains, and nobody needs it as a server", by_task
     if others is None:

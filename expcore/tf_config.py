@@ -173,11 +173,12 @@ def _refuse_twice(value: Any, path: str) -> None:
 def _check_top(config: Mapping[str, Any], warn: bool) -> None:
     for key, value in config.items():
         if key not in _KNOWN_KEYS:
-            close = nearest(key, _KNOWN_KEYS) if isinstance(key, str) else ""
-            if any(f"'{name}'" in close and name not in config for name in ("cluster", "task")):
-                # Without it this process would do something else than was meant, such as train alone.
-                _fail(f".{key}", value, f"the key is not known{close.rstrip('?')}", "correct it")
+            text = key if isinstance(key, str) else ""
+            # Without these a process would do something else than was meant, such as train alone.
+            if meant := nearest(text, [name for name in ("cluster", "task") if name not in config]):
+                _fail(_at("", key), value, f"the key is not known{meant.rstrip('?')}", "correct it")
             if warn:
+                close = nearest(text, _KNOWN_KEYS)
                 _LOG.warning("TF_CONFIG: the key %s is not known and is ignored%s", shown(key), close)
         elif value is not None and not isinstance(value, _KNOWN_KEYS[key][0]):
             _fail(f".{key}", value, f"it must be {_KNOWN_KEYS[key][1]}", "correct it or leave it out")
@@ -297,4 +298,5 @@ def shown(value: Any) -> str:
 
 
 def _fail(path: str, value: Any, rule: str, next_step: str) -> NoReturn:
-    raise ClusterError(f"TF_CONFIG{path} = {shown(value)}: {rule}; {next_step}")
+    found = "is missing" if value is None else f"= {shown(value)}"
+    raise ClusterError(f"TF_CONFIG{path} {found}: {rule}; {next_step}")

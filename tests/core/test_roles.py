@@ -44,7 +44,7 @@ def refused(experiment):
         (of("chief", WITH_PS), ["run_std_server"]),
         (of("worker", WITH_PS), []),
         (of("ps", WITH_PS), [*TRAINING, *EVALUATING]),
-        (of("evaluator", CLUSTER), TRAINING),
+        (of("evaluator", CLUSTER), [*TRAINING, "run_std_server"]),
         (
             of("chief", CLUSTER, synchronous=True),
             ["continuous_train_and_evaluate", "test", *EVALUATING, "run_std_server"],
@@ -55,7 +55,7 @@ def refused(experiment):
         ),
         (of("worker", CLUSTER, synchronous=False), []),
         (of("worker", CLUSTER), []),
-        (of("evaluator", CLUSTER, synchronous=True), TRAINING),
+        (of("evaluator", CLUSTER, synchronous=True), [*TRAINING, "run_std_server"]),
         (of("worker", WITH_PS, coordinated=True), [*TRAINING[2:], *EVALUATING]),
         (of("chief", WITH_PS, coordinated=True), [*TRAINING[2:], *EVALUATING, "run_std_server"]),
         (of("ps", WITH_PS, coordinated=True), [*TRAINING, *EVALUATING]),

@@ -188,7 +188,7 @@ def test_names_and_numbers_with_a_port_are_addresses(address):
 )
 def test_each_broken_rule_is_told_with_its_path_and_rule(source, path, rule):
     message = problem(source)
-    assert message.startswith(f"TF_CONFIG{path} = ")
+    assert message.startswith((f"TF_CONFIG{path} = ", f"TF_CONFIG{path} is missing: "))
     assert rule in message
     assert "; " in message
 

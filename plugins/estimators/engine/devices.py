@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from typing import Any
@@ -66,3 +67,9 @@ def container_of(variable: Any) -> Any:
 def parts_of(variable: Any) -> tuple[Any, ...]:
     """Returns the variables, one a device, that a variable is made of; the first is the one to read."""
     return tuple(getattr(variable, "values", ())) or (variable,)
+
+
+def name_of(handle: Any) -> str:
+    """Returns the name of the variable that a handle is of, as its text has it: with a number after it."""
+    found = re.search(r'name="(.+?)(/replica_\d+)?/\d+"', str(handle))
+    return found[1] if found else str(handle)

@@ -6,23 +6,16 @@ replicas, since they are made of the rows of one, and where rows meet each other
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
+
+from expcore_plugins.estimators.engine.functions import Function, calls, functions_of
+from expcore_plugins.estimators.engine.mixing import meets, reduces
 
 _ASSIGNED = {"AssignVariableOp", "AssignAddVariableOp", "AssignSubVariableOp"}
 _SIZES = {"Shape", "ShapeN", "Size", "Rank", "ZerosLike", "OnesLike"}  # of what, but not its values
 _READING = {"ReadVariableOp", "ResourceGather", "ResourceGatherNd"}
 _READ = {*_READING, "VarHandleOp", "VariableShape", "NoOp"}
-_REDUCING = {
-    *("Sum", "Mean", "Max", "Min", "Prod", "All", "Any", "ArgMax", "ArgMin"),
-    *("Cumsum", "Cumprod", "CumulativeLogsumexp"),
-}
-_MIXING = {
-    *("UnsortedSegmentSum", "UnsortedSegmentMax", "UnsortedSegmentMin", "UnsortedSegmentProd"),
-    *("SegmentSum", "SegmentMean", "SegmentMax", "SegmentMin", "SegmentSumV2", "SegmentMaxV2"),
-    *("Bincount", "DenseBincount", "TensorScatterAdd", "TensorScatterUpdate", "ScatterNd"),
-}
-_MOVING = {"ReverseV2": 1, "Roll": 2, "Split": 0}  # and which input says along what
 _TURNING = {"Transpose", "BatchMatMulV2", "While", "StatelessWhile", "TensorListStack"}
 
 
@@ -127,10 +120,25 @@ class Lineage:
             # Of ragged and sparse ones whole numbers say where rows begin.
             if (self.dense or all(t.dtype.is_floating for t in rows)) and self._meets(rows, one):
                 return one.op
-            new = [t for t in sources_of(one) if symbolic(t) and key(t) not in seen and self.differs(t)]
+            found = list(sources_of(one))
+            for function in functions_of(one.op):
+                self._enter(function)
+                if function.loops and self._goes_through(function):
+                    return one.op
+                found.append(function.results[one.value_index])
+            new = [t for t in found if symbolic(t) and key(t) not in seen and self.differs(t)]
             seen.update(map(key, new))
             waiting.extend(new)
         return None
+
+    def _goes_through(self, loop: Function) -> bool:
+        """Whether a loop takes one row after the other, and a number with it from each to the next."""
+        lists = [outer.op for outer, _ in loop.inputs if outer.op.type == "TensorListFromTensor"]
+        of_rows = [op for op in lists if self.differs(op.inputs[0]) and self._begins_with_rows(op.inputs[0])]
+        if not of_rows:
+            return False
+        inner = [tensor for _, tensor in loop.inputs]
+        return any(t.dtype.is_floating and t is not inner[i] for i, t in enumerate(loop.results))
 
     def _meets(self, rows: list[Any], result: Any) -> bool:
         """Whether an operation brings rows together."""
@@ -138,10 +146,10 @@ class Lineage:
             return False
         unknown = {list(t.shape).count(None) for t in rows}
         if unknown == {1}:  # the number of rows
-            return _meets(rows, result)
+            return meets(rows, result)
         if len(rows) != 1 or 0 in unknown:
             return False
-        return _reduces(result.op, 0) and rows[0].shape[0] is None and self._begins_with_rows(rows[0])
+        return reduces(result.op, 0) and rows[0].shape[0] is None and self._begins_with_rows(rows[0])
 
     def _begins_with_rows(self, tensor: Any) -> bool:
         """Whether the first dimension is that of the rows, where others may not be known either."""
@@ -159,30 +167,30 @@ class Lineage:
             waiting.extend(t for t in new if key(t) not in self._rows)
         return True
 
-    def changes(self, variables: list[Any]) -> str | None:
-        """Looks for a variable that the replicas change each in its own way.
-
-        Args:
-            variables: those that have to stay the same everywhere.
-
-        Returns:
-            The name of the first that does not; None: all do.
-        """
+    def written(self) -> list[Any]:
+        """Returns the handles of all variables that the replicas give each a value of its own."""
         import tensorflow as tf
 
-        graph = tf.compat.v1.get_default_graph()
-        handles = {id(v.handle): v for v in variables}
-        for op in graph.get_operations():
-            if op.type in _ASSIGNED:
-                written = op.inputs[:1] if self.differs(op.inputs[1]) else []
-            elif calls(op) and _assigns(op) and any(self.differs(t) for t in _values(op)):
-                written = [t for t in op.inputs if t.dtype == tf.resource]
-            else:
-                continue
-            for tensor in written:
-                if (found := handles.get(id(outside(tensor)))) is not None:
-                    return str(found.name)
-        return None
+        return list(self._written(tf.compat.v1.get_default_graph().get_operations()))
+
+    def _written(self, operations: Iterable[Any], apart: bool = False) -> Iterator[Any]:
+        """The handles that some operations write to, where a replica may run them while another does not."""
+        for op in operations:
+            if op.type in _ASSIGNED and (apart or self.differs(op.inputs[1])):
+                yield outermost(op.inputs[0])
+            for function in functions_of(op):
+                self._enter(function)
+                decided = apart or any(map(self.differs, function.deciding))
+                yield from self._written(function.graph.get_operations(), decided)
+
+    def _enter(self, function: Function) -> None:
+        """Takes note of what the inputs of a function are; in a loop also after its first turn."""
+        apart = [self.differs(outer) for outer, _ in function.inputs]
+        for (_, inner), differs in zip(function.inputs, apart, strict=True):
+            if (differs or (function.loops and any(apart))) and not self._apart.get(key(inner)):
+                # It was called before with what is the same everywhere: that is worked out again.
+                self._apart = {k: v for k, v in self._apart.items() if v or k[0] != id(inner.graph)}
+                self._apart[key(inner)] = True
 
     def added_to(self, value: Any, variable: Any) -> Any:
         """Returns what is added to a variable where this value is written to it.
@@ -223,7 +231,7 @@ def _is_read_of(tensor: Any, handles: set[int]) -> bool:
     op = tensor.op
     while op.type in ("Identity", "Cast"):
         op = op.inputs[0].op
-    return op.type == "ReadVariableOp" and id(outside(op.inputs[0])) in handles
+    return op.type == "ReadVariableOp" and id(outermost(op.inputs[0])) in handles
 
 
 def symbolic(value: Any) -> bool:
@@ -252,37 +260,17 @@ def outside(tensor: Any) -> Any:
     return tensor
 
 
+def outermost(tensor: Any) -> Any:
+    """Returns what a tensor was outside of all functions whose argument it is."""
+    while symbolic(tensor) and (outer := outside(tensor)) is not tensor:
+        tensor = outer
+    return tensor
+
+
 def sources_of(tensor: Any) -> list[Any]:
     """Returns what a tensor is computed of, also outside of the function whose argument it is."""
     outer = outside(tensor)
     return [outer] if outer is not tensor else list(tensor.op.inputs)
-
-
-def calls(op: Any) -> bool:
-    """Whether an operation runs functions, which are graphs of their own."""
-    return any(attribute.type in ("func", "list(func)") for attribute in op.op_def.attr)
-
-
-def _values(op: Any) -> list[Any]:
-    import tensorflow as tf
-
-    return [t for t in op.inputs if t.dtype != tf.resource]
-
-
-def _assigns(op: Any) -> bool:
-    """Whether a function that is called, or one of the functions that it calls, writes to variables."""
-    library = {f.signature.name: f for f in op.graph.as_graph_def().library.function}
-    waiting, seen = [op.node_def], set()
-    while waiting:
-        node = waiting.pop()
-        if node.op in _ASSIGNED:
-            return True
-        for attribute in node.attr.values():
-            for name in [attribute.func.name, *(f.name for f in attribute.list.func)]:
-                if name in library and name not in seen:
-                    seen.add(name)
-                    waiting.extend(library[name].node_def)
-    return False
 
 
 def _draws(op: Any) -> bool:
@@ -303,69 +291,3 @@ def _shaped(op: Any) -> tuple[Any, int] | None:
     if place is None or len(place) != 1 or tensor.shape.rank is None:
         return None
     return tensor, int(place[0]) % max(tensor.shape.rank, 1)
-
-
-def _meets(rows: list[Any], result: Any) -> bool:
-    """Whether an operation brings rows together, where only the number of them is not known beforehand."""
-    import tensorflow as tf
-
-    op, place = result.op, list(rows[0].shape).index(None)
-    last = place == rows[0].shape.rank - 1
-    if op.type in _REDUCING:
-        return _reduces(op, place)
-    if op.type != "Reshape" and result.shape.rank is not None and list(result.shape).count(None) > 1:
-        return True  # rows beside rows
-    if op.type == "MatMul":
-        return len(rows) == 2 and list(result.shape).count(None) == 0
-    if op.type == "Einsum":
-        return len(rows) == 2 and len(set(_labels_of_rows(op))) > 1
-    if op.type == "StridedSlice":
-        every = op.get_attr("begin_mask") & op.get_attr("end_mask") | op.get_attr("ellipsis_mask")
-        strides = tf.get_static_value(op.inputs[3])
-        return place == 0 and (not every & 1 or strides is None or strides[0] != 1)
-    if op.type in _MOVING:
-        axes = tf.get_static_value(op.inputs[_MOVING[op.type]])
-        return axes is not None and any(int(a) % rows[0].shape.rank == place for a in axes.reshape(-1))
-    if op.type in ("GatherV2", "GatherNd"):
-        return _picks(op, place)
-    if op.type in ("Softmax", "LogSoftmax", "TopKV2"):
-        return last
-    return op.type in _MIXING or op.type.startswith(("Unique", "FusedBatchNorm"))
-
-
-def _labels_of_rows(op: Any) -> list[str]:
-    """By what letter an einsum calls the rows of each of its inputs."""
-    inputs = op.get_attr("equation").decode().partition("->")[0].split(",")
-    return [
-        labels[list(t.shape).index(None) - t.shape.rank]
-        for labels, t in zip(inputs, op.inputs, strict=True)
-        if t.shape.rank and None in list(t.shape) and "." not in labels
-    ]
-
-
-def _picks(op: Any, place: int) -> bool:
-    """Whether rows are looked up by others; those where a condition holds are not."""
-    import tensorflow as tf
-
-    rows, indices = op.inputs[:2]
-    if rows.shape.rank is None or None not in list(rows.shape):
-        return False  # a table
-    axis = 0
-    if op.type == "GatherV2":
-        axis = int(tf.get_static_value(op.inputs[2]) or 0)
-        if op.get_attr("batch_dims"):
-            return False
-    found = indices.op
-    while found.type in ("Squeeze", "Cast", "Reshape", "Identity", "GatherV2"):
-        found = found.inputs[0].op
-    return axis == place and found.type != "Where"
-
-
-def _reduces(op: Any, place: int) -> bool:
-    """Whether an operation reduces this dimension of what it is given."""
-    import tensorflow as tf
-
-    if op.type not in _REDUCING:
-        return False
-    axes, rank = tf.get_static_value(op.inputs[1]), op.inputs[0].shape.rank
-    return axes is not None and any(int(axis) % rank == place for axis in axes.reshape(-1))

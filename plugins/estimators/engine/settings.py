@@ -99,17 +99,17 @@ def check_trains_alone(subject: str, config: Any) -> None:
 
     Several training tasks would all write one directory, and parameter servers would wait for ever.
     """
-    if servers := config_value(config, "num_ps_replicas"):
-        raise ClusterError(
-            f"{subject}: the cluster has {servers} ps, and it does not train on parameter servers; "
-            "leave them out of TF_CONFIG.cluster"
-        )
     tasks = config_value(config, "num_worker_replicas") or 0
     if tasks > 1:
         raise ClusterError(
             f"{subject}: the cluster has {tasks} training tasks, and each would train a model of its "
             "own into one model directory; it trains on one device: run one training task, and evaluators "
             "beside it"
+        )
+    if servers := config_value(config, "num_ps_replicas"):
+        raise ClusterError(
+            f"{subject}: the cluster has {servers} ps, and it does not train on parameter servers; "
+            "leave them out of TF_CONFIG.cluster"
         )
 
 

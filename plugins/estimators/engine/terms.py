@@ -11,7 +11,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple
 
-from expcore_plugins.estimators.engine.lineage import Lineage, calls, key, outside, symbolic
+from expcore_plugins.estimators.engine.functions import calls
+from expcore_plugins.estimators.engine.lineage import Lineage, key, outside, symbolic
+from expcore_plugins.estimators.engine.mixing import sums_rows
 from expcore_plugins.estimators.engine.workers import summed
 
 _HIDING = {"IdentityN", "Enter", "Exit", "Merge", "Switch", "NextIteration", "Placeholder"}
@@ -58,6 +60,8 @@ class NoTerms(Exception):
             )
         elif op.type == "IdentityN":
             why = "which has a gradient of its own (tf.custom_gradient)"
+        elif any(tensor.dtype.is_complex for tensor in op.outputs):
+            why = "whose numbers are complex"
         elif "Random" in op.type:
             why = "which draws another number in each of them"
         else:
@@ -117,6 +121,14 @@ class Terms:
 
         return self.is_part(number(*(share.tensor for share in shares)) if shares else tf.identity(value))
 
+    def of_all(self, tensor: Any) -> Any:
+        """Returns what numbers are of the whole batch; they have no gradients.
+
+        Raises:
+            NoTerms: they are not computed of sums and means over the rows.
+        """
+        return self.lineage.is_same(_Copy(self, self.whole).of(tensor))
+
     def shares(self, tensor: Any, sources: Iterable[Any]) -> list[Share]:
         """Returns what to differentiate here, so that the sum over the replicas is the whole's gradient.
 
@@ -167,14 +179,14 @@ class Terms:
             return None
         if key(tensor) in self._parts:
             return Term(tensor)
-        if not (self.lineage.differs(tensor) and tensor.shape.is_fully_defined()):
+        if not (self.lineage.differs(tensor) and tensor.shape.is_fully_defined()) or tensor.dtype.is_complex:
             return None
         op = tensor.op
         while _only_passes_on(op) and key(op.inputs[0]) not in self._parts:
             op = op.inputs[0].op
         if self.lineage.counts_rows(tensor):
             return Term(tensor)
-        if op.type == "MatMul" and all(map(self.of_rows, op.inputs)):
+        if (op.type == "MatMul" and all(map(self.of_rows, op.inputs))) or sums_rows(op):
             for one in op.inputs:
                 self._look(one)
             return Term(tensor)

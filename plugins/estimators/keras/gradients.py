@@ -49,6 +49,27 @@ def of_all(gradient: Any) -> Any:
     return gradient_of_all
 
 
+def of_each(jacobian: Any) -> Any:
+    """``tf.GradientTape.jacobian`` in a step of one of several replicas, which has its own rows only."""
+
+    def jacobian_of_rows(tape: Any, target: Any, sources: Any, *given: Any, **options: Any) -> Any:
+        import tensorflow as tf
+
+        if not is_traced_here() or part_here().differentiating:
+            return jacobian(tape, target, sources, *given, **options)
+        part = part_here()
+        if any(_is_alike(part, source) for source in tf.nest.flatten(sources)):
+            raise InvalidArgument(
+                f"model {part.model!r}: its step takes tf.GradientTape.jacobian with regard to variables: of "
+                "several replicas each has the gradients of its own examples only; take gradients of a loss, "
+                "or train in one process"
+            )
+        with part.differentiation():
+            return jacobian(tape, target, sources, *given, **options)
+
+    return jacobian_of_rows
+
+
 def _is_alike(part: Part, source: Any) -> bool:
     """Whether what is differentiated for is the same in all replicas: a variable, or what is made of some."""
     import tensorflow as tf

@@ -19,7 +19,7 @@ from expcore.errors import ExpcoreError, InvalidArgument, listing
 from expcore_plugins.estimators.engine.devices import parts_of
 from expcore_plugins.estimators.engine.replicas import SEED_STRIDE, Rows
 from expcore_plugins.estimators.engine.workers import summed
-from expcore_plugins.estimators.keras import gradients, tallies
+from expcore_plugins.estimators.keras import gradients, statistics, tallies
 from expcore_plugins.estimators.keras.changes import changed
 from expcore_plugins.estimators.keras.part import is_traced_here, part_here
 from expcore_plugins.estimators.keras.trainable import optimizers
@@ -83,22 +83,6 @@ def synchronize_normalization(model: Any) -> None:
         _LOG.info("batch normalisation uses the statistics of all replicas: %s", ", ".join(changed))
 
 
-def statistics(model: Any) -> list[Any]:
-    """Returns the numbers that layers keep of what they see, but for those that replicas keep together.
-
-    What is not trained since its layer is frozen is none of them.
-    """
-    import keras
-
-    return [
-        v
-        for layer in model._flatten_layers()
-        if not isinstance(layer, keras.layers.BatchNormalization)
-        for v in layer._non_trainable_variables
-        if keras.backend.is_float_dtype(v.dtype)
-    ]
-
-
 @contextmanager
 def variables_of_one(model: Any) -> Iterator[None]:
     """A context in which the model's variables are those of the first device, as if there were no other."""
@@ -127,6 +111,7 @@ def keras_for(model: Any) -> Iterator[None]:
     with ExitStack() as stack:
         change = partial(changed, stack)
         change(tf.GradientTape, "gradient", gradients.of_all)
+        change(tf.GradientTape, "jacobian", gradients.of_each)
         change(losses, "reduce_values", lambda _: reduce_values)
         change(losses, "reduce_weighted_values", _of_single_numbers)
         # A part of the whole's is neither divided by the number of replicas nor multiplied by it.
@@ -144,6 +129,7 @@ def keras_for(model: Any) -> Iterator[None]:
             if tracker is not None:
                 change(tracker, "update_state", _weighed_alike)
         tallies.mend(change, model)
+        statistics.mend(change, model)
         known = [
             one
             for optimizer in optimizers(model)
@@ -190,8 +176,7 @@ def _mend_optimizer(change: Callable[..., None], optimizer: Any) -> None:
 def _add_here(variable: Any, value: Any) -> Any:
     import tensorflow as tf
 
-    parts = parts_of(variable.value)
-    own = parts[part_here().rows.replica] if len(parts) > 1 else parts[0]
+    own = part_here().own_of(variable)
     return own.assign_add(tf.cast(value, own.dtype))
 
 

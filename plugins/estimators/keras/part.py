@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from expcore.errors import InvalidArgument
+from expcore_plugins.estimators.engine.devices import parts_of
 from expcore_plugins.estimators.engine.lineage import Lineage
 from expcore_plugins.estimators.engine.replicas import Rows
 from expcore_plugins.estimators.engine.terms import NoTerms, Terms
@@ -32,6 +33,8 @@ class Part:
         told: what was said.
         results: the metrics whose results were asked for, by the id of what was given, and that.
         differentiating: whether a tape is at work, in which another may compute a part of its gradient.
+        graph: of the step.
+        own: the handles of variables, by id, of which it was said that each replica has its own.
     """
 
     model: str
@@ -42,6 +45,8 @@ class Part:
     told: set[str] = field(default_factory=set)
     results: dict[int, Any] = field(default_factory=dict)
     differentiating: bool = False
+    graph: Any = None
+    own: set[int] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         self.terms = Terms(self.lineage, self.rows.replicas, self.look)
@@ -84,6 +89,11 @@ class Part:
             yield
         finally:
             self.differentiating = False
+
+    def own_of(self, variable: Any) -> Any:
+        """Returns what a variable of Keras is on this replica's device."""
+        parts = parts_of(variable.value)
+        return parts[self.rows.replica] if len(parts) > 1 else parts[0]
 
     def refusal(self, what: str, error: NoTerms) -> InvalidArgument:
         """Returns the error that says that a number has no part."""

@@ -11,12 +11,12 @@ from typing import Any
 from expcore.errors import InvalidArgument, listing, one_line
 from expcore_plugins.estimators.engine.batches import with_rows_unknown
 from expcore_plugins.estimators.engine.calls import named_logs
-from expcore_plugins.estimators.engine.devices import parts_of
+from expcore_plugins.estimators.engine.devices import name_of, parts_of
 from expcore_plugins.estimators.engine.lineage import Lineage
 from expcore_plugins.estimators.engine.replicas import Rows
 from expcore_plugins.estimators.engine.terms import NoTerms
 from expcore_plugins.estimators.engine.workers import Workers, summed
-from expcore_plugins.estimators.keras import mended
+from expcore_plugins.estimators.keras import mended, statistics
 from expcore_plugins.estimators.keras.beforehand import make_variables
 from expcore_plugins.estimators.keras.part import Part, part_is
 from expcore_plugins.estimators.keras.tallies import names_of
@@ -75,14 +75,17 @@ class KerasReplica(KerasTrainable):
             return self._workers.each(self._on_rows, batch)
 
     def _on_rows(self, batch: Any, rows: Rows) -> Any:
+        import tensorflow as tf
+
         batch = with_rows_unknown(batch)  # so that no step takes their number for a constant
         counters = [
             one for metric in self.native.metrics for v in metric.variables for one in parts_of(v.value)
         ]
         part = Part(self.name, rows, Lineage(batch, counters))
+        part.graph, part.own = tf.compat.v1.get_default_graph(), {id(one.handle) for one in counters}
         with part_is(part):
             logs = dict(named_logs(self._traced(batch, rows)))
-        self._check_weights(part)
+        self._check_written(part)
         left_out = names_of(self.native, part.left_out)
         results = set(self.native.get_metrics_result()) - left_out
         if set(logs) == results | left_out:
@@ -97,6 +100,13 @@ class KerasReplica(KerasTrainable):
     def _traced(self, batch: Any, rows: Rows) -> Any:
         try:
             return super().train_step(batch)
+        except RuntimeError as error:
+            if "merge_call" in str(error):
+                raise InvalidArgument(
+                    f"model {self.name!r}: its step adds up over the replicas, as gradients are, within a "
+                    "tf.function of its own; take that decorator off, the whole step is compiled anyway"
+                ) from error
+            raise
         except (TypeError, ValueError) as error:
             if isinstance(rows.total, int) and re.search("None ?(values|Type)", str(error)):
                 raise InvalidArgument(
@@ -138,17 +148,26 @@ class KerasReplica(KerasTrainable):
                 continue  # which is said
         return told
 
-    def _check_weights(self, part: Part) -> None:
+    def _check_written(self, part: Part) -> None:
+        """Looks at what each replica writes to variables of its own rows: to weights it must not."""
         alike = [*self.native.trainable_variables, *(v for o in optimizers(self.native) for v in o.variables)]
-        own = [parts_of(v.value) for v in alike]  # one is looked at for each device, by its own replica
-        changed = part.lineage.changes([v[part.rows.replica] if len(v) > 1 else v[0] for v in own])
-        if changed is not None:
-            raise InvalidArgument(
-                f"model {self.name!r}: its step gives the variable {changed!r} a value that hangs on the "
-                "rows of one replica, or on numbers that it draws, so that the replicas would have different "
-                "weights; change weights by what tf.GradientTape.gradient gives and by what is the same "
-                "everywhere, or train in one process"
-            )
+        weights = {id(part.own_of(v).handle): v.path for v in alike}
+        for handle in part.lineage.written():
+            if (path := weights.get(id(handle))) is not None:
+                raise InvalidArgument(
+                    f"model {self.name!r}: its step gives the variable {path!r} a value that hangs on the "
+                    "rows of one replica, or on numbers that it draws, so that the replicas would have "
+                    "different weights; change weights by what tf.GradientTape.gradient gives and by what is "
+                    "the same everywhere, or train in one process"
+                )
+            if id(handle) not in part.own and _is_of_this_replica(handle):
+                name = name_of(handle)
+                part.tell(
+                    f"{id(handle)} is kept",
+                    f"its step gives the variable {name!r} a value that hangs on the rows of one replica: "
+                    "each has its own, of which one or the mean is saved; keep it in a weight of a layer "
+                    "(add_weight), and assign it where no tf.function, tf.cond or loop is around it",
+                )
 
     def apart(self) -> AbstractContextManager[None]:
         """A context in which every variable is that of the first device alone, as if there were no other."""
@@ -161,7 +180,7 @@ class KerasReplica(KerasTrainable):
         """
         import keras
 
-        self._workers.average([v.value for v in mended.statistics(self.native)])
+        self._workers.average([v.value for v in statistics.averaged(self.native)])
         if not self._from_metrics:
             return logs
         variables = [v for metric in self.native.metrics for v in metric.variables]
@@ -175,3 +194,14 @@ class KerasReplica(KerasTrainable):
         return [
             given.get(name, results.get(name)) if name in self._from_metrics else log for name, log in told
         ]
+
+
+def _is_of_this_replica(handle: Any) -> bool:
+    """Whether a variable is on the device whose step is traced: the graph has the steps of all."""
+    import tensorflow as tf
+
+    context = tf.distribute.get_replica_context()
+    if len(context.strategy.extended.worker_devices) == 1:
+        return True
+    (here,) = tf.nest.flatten(context.devices)
+    return bool(here.rpartition("device:")[2] == handle.device.rpartition("device:")[2])

@@ -362,6 +362,22 @@ def weighed(model, x, y):
     return {"total": model.tracker.result(), "loss": model._loss_tracker.result()}
 
 
+def of_products(model, x, y):
+    """Sums over the rows of products, as tf.einsum writes them."""
+    import tensorflow as tf
+
+    model.seen = x
+
+    def loss(given):
+        error, rows = given - y, tf.cast(tf.shape(given)[0], tf.float32)
+        together = tf.einsum("bi,bj->ij", x, error) / rows
+        return tf.einsum("bi,bi->", error, error) / rows + tf.reduce_sum(together**2)
+
+    found, value, _ = gradients(model, loss)
+    apply(model, found)
+    return {"whole": value}
+
+
 def made_of_means(model, x, y):
     """Numbers of the whole batch that are neither sums nor means, but made of them."""
     import keras
@@ -445,6 +461,7 @@ OWN_STEPS = {
     "losses with learned weights": weighed,
     "a mean of some rows": of_some,
     "numbers made of sums and means": made_of_means,
+    "sums of products": of_products,
     "gradients with regard to inputs": of_inputs,
     "weights that it assigns": assigned,
 }
@@ -800,12 +817,63 @@ def running():
     return lambda: dense(Centred(), hidden(), optimizer="adam"), lambda: dataset(x, y)
 
 
+@case("what layers keep and steps use")
+def remembered():
+    """A running mean that is used at once, one of the loss by which that is scaled, and a count of rows."""
+    import keras
+    import tensorflow as tf
+
+    x, y, _ = numbers(rows=ROWS - 3)
+
+    class Centred(keras.layers.Layer):
+        def build(self, shape):
+            self.mean = self.add_weight(shape=(shape[-1],), trainable=False, name="mean")
+            self.spread = self.add_weight(
+                shape=(shape[-1],), initializer="ones", trainable=False, name="spread"
+            )
+            self.seen = self.add_weight(dtype="int64", initializer="zeros", trainable=False, name="seen")
+
+        def call(self, x, training=False):
+            if training:
+                self.mean.assign(0.9 * self.mean + 0.1 * tf.reduce_mean(x, axis=0))
+                squares = tf.reduce_mean((x - self.mean) ** 2, axis=0)
+                self.spread.assign_add(0.1 * (squares - self.spread))
+                self.seen.assign_add(tf.cast(tf.shape(x)[0], tf.int64))
+            return (x - self.mean) / tf.sqrt(self.spread)
+
+    class Scaled(keras.Model):
+        def __init__(self):
+            super().__init__()
+            self.centred, self.first, self.last = Centred(), hidden(), keras.layers.Dense(1)
+            self.level = self.add_weight(initializer="ones", trainable=False, name="level")
+
+        def call(self, x, training=False):
+            return self.last(self.first(self.centred(x, training=training)))
+
+        def train_step(self, data):
+            x, y = data
+            with tf.GradientTape() as tape:
+                loss = self.compute_loss(x, y, self(x, training=True))
+                self.level.assign(0.9 * self.level + 0.1 * loss)
+                scaled = loss / tf.stop_gradient(self.level.value + 0.1)
+            self.optimizer.apply(tape.gradient(scaled, self.trainable_variables), self.trainable_variables)
+            return {"loss": loss, "level": self.level.value}
+
+    def make():
+        model = Scaled()
+        model.compile("adam", "mse")
+        return model
+
+    return make, lambda: dataset(x, y, remainder=True)
+
+
 # Steps are treated alike between processes and on the devices of one: the short set tries what it can in one
 # of both ways, ``make campaign`` (EXPCORE_LONG) all in both. There is one input for all devices of a process.
 LONG = bool(os.environ.get("EXPCORE_LONG"))
 IN_THE_CAMPAIGN_ONLY = (
     *("momentum", "adamw", "schedule", "clipvalue"),
     *("another recurrent layer", "a simple recurrent layer"),
+    "masks",  # those with batch normalisation are in the short set
 )
 BETWEEN_PROCESSES_ONLY = (
     "sgd",
@@ -818,11 +886,15 @@ BETWEEN_PROCESSES_ONLY = (
     "weights, their mean",
     "weights, their sum",
     "class weights",
-    "masks",
     "sparse and ragged",
     "a training step of its own",
 )
 ON_DEVICES_ONLY = (
+    "loss scale",
+    "global clipnorm",
+    "accumulation and clipping",
+    "gradients that it clips itself",
+    "normalisation that build() makes",
     "a loss function that takes the mean itself",
     "a loss function that takes the sum itself",
     "a loss of the whole batch",
@@ -831,6 +903,7 @@ ON_DEVICES_ONLY = (
     "losses of layers",
     "metrics of its own",
     "numbers made of sums and means",  # and between three processes
+    "sums of products",
     "regularizers and constraints",
     "losses with learned weights",
     "a mean of some rows",

@@ -177,6 +177,102 @@ class Centred(keras.layers.Layer):
         return x - keras.ops.mean(x, axis=0)
 
 
+def through(call):
+    """A model in which a function is computed of the examples before the first layer."""
+    return lambda: dense(keras.layers.Lambda(call), hidden(), optimizer="sgd", metrics=["mae"])
+
+
+def centred(x):
+    return x - tf.reduce_mean(x, axis=0)
+
+
+@tf.function
+def centred_in_a_function(x):
+    return centred(x)
+
+
+@tf.function
+def twice_in_a_function(x):
+    return 2.0 * tf.function(centred)(x)
+
+
+@tf.function
+def doubled(x):
+    return 2.0 * x
+
+
+def apart_in_functions(x):
+    """Functions, a condition and loops in which each row is alone, or rows are in steps of time."""
+    x = doubled(x)
+    x = tf.cond(tf.reduce_sum(tf.ones([3])) > 2, lambda: tf.nn.relu(x), lambda: x)
+    x = tf.map_fn(lambda row: row / (1.0 + tf.reduce_sum(row**2)), x)
+    _, x = tf.while_loop(lambda i, _: i < 3, lambda i, x: (i + 1, tf.tanh(x)), (0, x))
+    steps = tf.transpose(tf.reshape(x, [-1, 3, 2]), [1, 0, 2])
+    summed = tf.scan(lambda before, step: before + step, steps)
+    return tf.reshape(tf.transpose(summed, [1, 0, 2]), [-1, 6])
+
+
+class Keeping(keras.layers.Layer):
+    """Keeps something of what it sees, in a way of its own."""
+
+    def __init__(self, keep):
+        super().__init__()
+        self.keep = keep
+        self.kept = self.add_weight(shape=(), initializer="zeros", trainable=False, name="kept")
+        self.raw = tf.Variable(0.0, name="raw", trainable=False)
+
+    def call(self, x, training=False):
+        if training:
+            self.keep(self, x)
+        return x + 0.0 * self.kept + 0.0 * self.raw
+
+
+def keep_largest(layer, x):
+    layer.kept.assign(tf.maximum(layer.kept.value, tf.reduce_max(x)))
+
+
+def keep_raw(layer, x):
+    layer.raw.assign(tf.reduce_mean(x))
+
+
+def keep_within_a_function(layer, x):
+    tf.function(lambda x: layer.kept.assign(tf.reduce_mean(x)))(x)
+
+
+def keep_under_a_condition(layer, x):
+    high = tf.reduce_mean(x) > 0
+    tf.cond(high, lambda: layer.kept.assign(tf.reduce_mean(x)), lambda: tf.constant(0.0))
+
+
+def keep_what_is_the_same(layer, x):
+    layer.kept.assign(layer.kept + 1.0)
+    layer.raw.assign_add(1.0)
+
+
+def keeping(keep):
+    return lambda: dense(Keeping(keep), hidden(), optimizer="sgd", metrics=["mae"])
+
+
+def of_each(model, x, y):
+    """Clips the gradient of every example, as private training does."""
+    with tf.GradientTape() as tape:
+        losses = tf.reduce_sum((model(x) - y) ** 2, axis=1)
+    found = [tf.reduce_sum(one, 0) for one in tape.jacobian(losses, model.one.trainable_variables)]
+    model.optimizer.apply(found, model.one.trainable_variables)
+    return {}
+
+
+def compiled_by_hand():
+    @tf.function
+    def step(model, x, y):
+        model.seen = x
+        found, *_ = gradients(model, lambda given: tf.reduce_mean((given - y) ** 2))
+        apply(model, found)
+        return {}
+
+    return CASES["two_layers"](step)
+
+
 own = CASES["two_layers"]
 MODELS = {
     "a single number and weights": lambda: dense(hidden(), optimizer="sgd", loss=mean),
@@ -210,6 +306,29 @@ MODELS = {
             (tf.transpose(error) - tf.reduce_mean(tf.transpose(error), 1, keepdims=True)) ** 2
         )
     ),
+    "a mean of complex numbers": of_hand(
+        lambda error: tf.abs(tf.reduce_mean(tf.complex(error, error) ** 2)),
+    ),
+    "gradients of each example": lambda: own(of_each),
+    "a step that is a function": compiled_by_hand,
+    "rows in a function": through(centred_in_a_function),
+    "rows in a function of a function": through(twice_in_a_function),
+    "rows under a condition": through(
+        lambda x: tf.cond(tf.reduce_sum(tf.ones([3])) > 2, lambda: centred(x), lambda: x)
+    ),
+    "rows in a loop": through(
+        lambda x: tf.while_loop(lambda i, _: i < 2, lambda i, x: (i + 1, centred(x)), (0, x))[1]
+    ),
+    "rows one after the other": through(lambda x: tf.scan(lambda before, row: 0.5 * before + row, x)),
+    "a convolution over rows": through(
+        lambda x: tf.nn.conv1d(x[tf.newaxis], tf.ones([3, 6, 6]), 1, "SAME")[0]
+    ),
+    "a largest that is kept": keeping(keep_largest),
+    "a variable of TensorFlow that is kept": keeping(keep_raw),
+    "a mean kept within a function": keeping(keep_within_a_function),
+    "a mean kept under a condition": keeping(keep_under_a_condition),
+    "what is the same is kept": keeping(keep_what_is_the_same),
+    "rows apart in functions": through(apart_in_functions),
     "ragged rows": words,
     "rows of any length": sequences,
     "weights by rows": lambda: own(unasked),

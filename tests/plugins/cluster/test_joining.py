@@ -31,7 +31,7 @@ def test_its_jobs_tell_the_kind_of_a_cluster(jobs, kind):
 
 
 def test_parameter_servers_without_a_worker_are_not_waited_for():
-    with pytest.raises(ClusterError, match="has 2 ps and no worker: .*; add a worker, or leave out the ps"):
+    with pytest.raises(ClusterError, match=r"has 2 ps and no worker: .*; add a worker, or leave out the ps"):
         coordinated(config(chief=1, ps=2), RealClock())
 
 

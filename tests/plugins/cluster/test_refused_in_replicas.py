@@ -16,6 +16,9 @@ REFUSED = {
     "a constant number of rows": ("takes the number of rows for a constant", "tf.shape(x)[0]"),
     "weights under a condition": ("its step gives the variable", "different weights"),
     "an optimizer that nobody sees": ("uses the optimizer", "not an attribute of the model"),
+    "a mean of complex numbers": ("its loss comes from the operation Mean", "whose numbers are complex"),
+    "gradients of each example": ("tf.GradientTape.jacobian", "its own examples only"),
+    "a step that is a function": ("within a tf.function of its own; take that decorator off",),
     "weights by rows": ("its step gives the variable", "different weights", "tf.GradientTape.gradient"),
     "gradients without a tape": ("its step gives the variable", "tf.GradientTape.gradient"),
     "gradients of gradients": ("while another tape records", "train in one process"),
@@ -64,6 +67,12 @@ def test_what_cannot_be_told_of_training_is_left_out_and_said(found, name):
         ("sorted rows", "TopKV2"),
         ("turned rows", "Mean"),
         ("rows of any length", "Mean"),
+        ("rows in a function", "Mean"),
+        ("rows in a function of a function", "Mean"),
+        ("rows under a condition", "Mean"),
+        ("rows in a loop", "Mean"),
+        ("rows one after the other", "StatelessWhile"),
+        ("a convolution over rows", "Conv2D"),
     ],
 )
 def test_rows_that_meet_each_other_are_told_of(found, name, operation):
@@ -79,7 +88,32 @@ def test_who_asks_for_the_number_of_replicas_is_told_not_to_divide(found):
     assert not [line for name in found for line in found[name].get("said", ()) if "do not divide" in line][2:]
 
 
-@pytest.mark.parametrize("name", ["rows apart", "a largest metric", "what cannot be told"])
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("a largest that is kept", ("'keeping/kept' comes from the operation Max", "the mean of it")),
+        (
+            "a variable of TensorFlow that is kept",
+            ("variable 'raw' a value", "one or the mean is saved", "add_weight"),
+        ),
+        ("a mean kept within a function", ("kept' a value", "no tf.function, tf.cond or loop")),
+        ("a mean kept under a condition", ("kept' a value", "no tf.function, tf.cond or loop")),
+    ],
+)
+def test_what_each_replica_keeps_for_itself_is_told_of(found, name, told):
+    said = [line for line in found[name]["said"] if "kept" in line or "value that hangs on" in line]
+    assert len(said) == 2  # once for each device's step
+    for words in told:
+        assert words in said[0]
+
+
+def test_what_is_the_same_everywhere_is_kept_without_a_word(found):
+    assert found["what is the same is kept"]["said"] == []
+
+
+@pytest.mark.parametrize(
+    "name", ["rows apart", "rows apart in functions", "a largest metric", "what cannot be told"]
+)
 def test_rows_that_do_not_meet_are_nothing_to_tell_of(found, name):
     assert not [line for line in found[name]["said"] if "meet each other" in line]
 

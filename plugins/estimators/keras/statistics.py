@@ -1,0 +1,66 @@
+"""Statistics: numbers that layers keep of what they see, as running means, made those of the whole batch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+from expcore_plugins.estimators.engine.devices import parts_of
+from expcore_plugins.estimators.engine.terms import NoTerms
+from expcore_plugins.estimators.keras.part import is_traced_here, part_here
+
+
+def kept(model: Any) -> list[Any]:
+    """Returns the variables of layers that are not trained, but for those that replicas keep together.
+
+    What is not trained since its layer is frozen is none of them.
+    """
+    import keras
+
+    return [
+        v
+        for layer in model._flatten_layers()
+        if not isinstance(layer, keras.layers.BatchNormalization)
+        for v in layer._non_trainable_variables
+    ]
+
+
+def averaged(model: Any) -> list[Any]:
+    """Returns those of which the mean over all replicas can be taken."""
+    import keras
+
+    return [v for v in kept(model) if keras.backend.is_float_dtype(v.dtype)]
+
+
+def mend(change: Callable[..., None], model: Any) -> None:
+    """Has layers keep what they would keep of the whole batch.
+
+    Args:
+        change: replaces an attribute of an object by what a function makes of it.
+        model: the model.
+    """
+    for variable in kept(model):
+        change(variable, "assign", lambda assign, v=variable: partial(_write, assign, v))
+
+
+def _write(assign: Any, variable: Any, value: Any) -> Any:
+    import keras
+    import tensorflow as tf
+
+    if not is_traced_here():
+        return assign(value)
+    part, value = part_here(), tf.convert_to_tensor(keras.ops.convert_to_tensor(value))
+    if value.graph is not part.graph or not part.lineage.differs(value):
+        return assign(value)
+    try:
+        return assign(part.terms.of_all(value))
+    except NoTerms as error:
+        part.own |= {id(one.handle) for one in parts_of(variable.value)}
+        part.tell(
+            f"{variable.path} is kept",
+            f"what is kept in {variable.path!r} comes from {error}: each replica keeps what it makes of its "
+            "own rows, and after each call of the compiled loop all take "
+            f"{'the mean of it' if tf.as_dtype(variable.dtype).is_floating else 'what the first has'}",
+        )
+        return assign(value)
