@@ -391,11 +391,10 @@ def explain(config: Any) -> list[str]:
         schedule = default_schedule(config)
     except InvalidArgument as error:
         schedule = f"none ({error})"
-    jobs = "; ".join(f"{job} {', '.join(addresses)}" for job, addresses in cluster.items())
-    jobs = jobs or ("that of the others" if kind == "evaluator" else "none")
+    jobs = "; ".join(f"{job} {', '.join(found)}" for job, found in cluster.items())
     return [
         f"role: {role}",
-        f"cluster: {jobs}",
+        f"cluster: {jobs or ('that of the others' if kind == 'evaluator' else 'none')}",
         f"default schedule: {schedule}",
         f"model_dir: {config_value(config, 'model_dir') or 'not set'}",
     ]

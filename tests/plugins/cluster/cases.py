@@ -874,15 +874,16 @@ IN_THE_CAMPAIGN_ONLY = (
     *("momentum", "adamw", "schedule", "clipvalue"),
     *("another recurrent layer", "a simple recurrent layer"),
     "masks",  # those with batch normalisation are in the short set
+    "adam",
+    "weights",
+    "a running mean of its own",
 )
 BETWEEN_PROCESSES_ONLY = (
     "sgd",
-    "adam",
     "averages",
     "clipnorm",
     "accumulation",
     "a last batch that is short",
-    "weights",
     "weights, their mean",
     "weights, their sum",
     "class weights",
@@ -890,6 +891,9 @@ BETWEEN_PROCESSES_ONLY = (
     "a training step of its own",
 )
 ON_DEVICES_ONLY = (
+    "batch normalisation",
+    "fewer rows than processes",
+    "dropout",
     "loss scale",
     "global clipnorm",
     "accumulation and clipping",

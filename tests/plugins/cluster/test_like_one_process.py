@@ -56,7 +56,7 @@ def test_random_layers_draw_other_numbers_in_each_process(alone, two):
         assert seen["chief-0"] == alone[name]["others"][i]  # as a single process draws them
 
 
-@pytest.mark.parametrize("case", ["a running mean of its own", "batch normalisation"])
+@pytest.mark.parametrize("case", ["what layers keep and steps use", "masks and batch normalisation"])
 def test_all_processes_have_the_same_statistics_bit_for_bit(two, case):
     chief, worker = two["chief-0"][case]["others"], two["worker-0"][case]["others"]
     assert chief == worker
