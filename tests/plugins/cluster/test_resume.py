@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
+import os
+
 import numpy as np
 import pytest
 
 pytestmark = [pytest.mark.tf, pytest.mark.timeout(600)]
 
-NAMES = [
-    "adam",
-    "a last batch that is short",
-    "batch normalisation",
-    "dropout",
-    "data of its own",
-]
+NAMES = ["a last batch that is short", "what layers keep and steps use", "dropout", "data of its own"]
+if os.environ.get("EXPCORE_LONG"):
+    NAMES += ["adam", "batch normalisation"]
 
 
 def everything(checkpoint):
