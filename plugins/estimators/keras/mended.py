@@ -28,15 +28,17 @@ _LOG = logging.getLogger(__name__)
 
 
 def check_supported(model: Any) -> None:
-    """Makes sure that Keras has the places that are mended.
+    """Makes sure that Keras and TensorFlow have the places that are mended or looked into.
 
     Raises:
-        ExpcoreError: this version of Keras is built otherwise.
+        ExpcoreError: this version of one of them is built otherwise.
         InvalidArgument: the model runs eagerly.
     """
     import keras
+    import tensorflow as tf
     from keras.src.losses import loss as losses
     from keras.src.optimizers import base_optimizer
+    from tensorflow.python.eager import record
 
     places = [
         (losses, "reduce_values"),
@@ -53,12 +55,17 @@ def check_supported(model: Any) -> None:
         (model, "_aggregate_additional_loss"),
         (model, "_loss_tracker"),
         (model, "_non_trainable_variables"),
+        (model, "_flatten_layers"),
+        (tf.Graph, "_get_function"),
+        (tf.GradientTape(), "_recording"),
+        (record, "could_possibly_record"),
     ]
     missing = [name for place, name in places if not hasattr(place, name)]
     if missing:
         raise ExpcoreError(
-            f"KerasEstimator: Keras {keras.__version__} lacks {listing(missing)}, which training in several "
-            "processes needs; install Keras 3.15"
+            f"KerasEstimator: Keras {keras.__version__} with TensorFlow {tf.__version__} lacks "
+            f"{listing(missing)}, which training in several processes needs; install Keras 3.15 and "
+            "TensorFlow 2.21"
         )
     if model.run_eagerly:
         raise InvalidArgument(
