@@ -37,6 +37,14 @@ def experiment(output_dir):
     )
 """
 
+DEVICES = """
+import tensorflow as tf
+from expcore_plugins.estimators.keras import KerasEstimator
+
+(cpu,) = tf.config.list_physical_devices("CPU")
+tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
+strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
+"""
 KILLED = """
 
 def killed():
@@ -94,6 +102,30 @@ def test_each_shape_trains_the_digits(launch, shape):
     who = "evaluator-0" if "--evaluator" in shape else "chief-0"
     assert re.search(rf"\[{who}\] done; step {step}", told)
     assert re.search(r"\[worker-0\] done", told)
+
+
+def test_several_devices_of_one_process_train_the_digits(tmp_path):
+    place = tmp_path / "runs"
+    estimator = (
+        "KerasEstimator(digits.model, config=expcore.RunConfig("
+        "model_dir=output_dir, random_seed=1, train_distribute=strategy))"
+    )
+    program = DEVICES + SMALL.replace("        whole.estimator,", f"        {estimator},")
+    (tmp_path / "devices.py").write_text(program)
+    env = {**os.environ, "PYTHONPATH": str(ROOT / "examples" / "digits"), "TF_CPP_MIN_LOG_LEVEL": "2"}
+    words = ["run", str(tmp_path / "devices.py"), "--output-dir", str(place)]
+    done = subprocess.run(
+        [sys.executable, "-m", "expcore.cli", *words],
+        capture_output=True,
+        text=True,
+        env=env,
+        timeout=300,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-4000:]
+    assert [step for step, _ in evaluations(place)] == [400, 800]
+    assert evaluations(place)[-1][1] >= 0.97
+    assert list((place / "export").glob("best/*/saved_model.pb"))
 
 
 def test_where_the_evaluator_is_killed_the_others_save_and_end(tmp_path):
