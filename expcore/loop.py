@@ -12,7 +12,22 @@ from expcore.errors import InvalidHook
 from expcore.rhythm import Rhythm, SaveRhythm
 from expcore.types import Clock, History, Metrics, is_hook
 
-__all__ = ["Advance", "Engine", "PendingSave", "SaveRhythm", "TrainingLoop", "TrainingRun", "check_hooks"]
+__all__ = [
+    "SIGNAL",
+    "SIGNAL_ELSEWHERE",
+    "Advance",
+    "Engine",
+    "PendingSave",
+    "SaveRhythm",
+    "TrainingLoop",
+    "TrainingRun",
+    "check_hooks",
+]
+
+SIGNAL = "signal"
+"""The reason of a stop that a signal asked for."""
+SIGNAL_ELSEWHERE = "signal in another process"
+"""The same in a process that makes each step together with the one that the signal came to."""
 
 _LOG = logging.getLogger(__name__)
 
@@ -45,9 +60,10 @@ class Engine(Protocol):
     """Runs training steps and writes checkpoints; what an estimator brings to the loop.
 
     Optional is ``idle()``, a call of no step: with it the log can say what a hook's stops cost. An engine
-    whose steps several processes make together has ``agree(stop, save) -> (stop, save)``: what this process
-    wants goes in, what all of them do at this step comes out. It is asked before the first call, after each
-    call and after each save but the last, in every process alike; ``advance`` may then make fewer steps.
+    whose steps several processes make together has ``agree(stop, save, cut) -> (stop, save, cut)``: what this
+    process wants goes in, what all of them do at this step comes out. ``cut`` says that a signal asked for
+    the stop. It is asked before the first call, after each call and after each save but the last, in every
+    process alike; ``advance`` may then make fewer steps.
     """
 
     @property
@@ -189,7 +205,8 @@ class TrainingLoop:
         self._rhythm = Rhythm(self._hooks, save, clock, engine.step)
         self._keys = _state_keys(self._hooks)
         self._brake = Brake(self._hooks, getattr(engine, "idle", None), clock)
-        self._agree: Callable[[bool, bool], tuple[bool, bool]] | None = getattr(engine, "agree", None)
+        self._agree: Callable[[bool, bool, bool], tuple[bool, bool, bool]] | None
+        self._agree = getattr(engine, "agree", None)
         self._pending: tuple[PendingSave, int] | None = None  # and the step that it holds
         self._called_at: dict[int, int] = {}
         self._ended: set[int] = set()
@@ -262,9 +279,9 @@ class TrainingLoop:
         run = self._run
         stop = run.stop_reason is not None
         if self._agree is not None:
-            stop, save = self._agree(stop, save)
+            stop, save, cut = self._agree(stop, save, run.stop_reason == SIGNAL)
             if stop:
-                run.request_stop("asked by another process")
+                run.request_stop(SIGNAL_ELSEWHERE if cut else "asked by another process")
         return save and not stop
 
     def _save_wanted(self) -> bool:

@@ -17,6 +17,7 @@ _LOG = logging.getLogger(__name__)
 
 _LOOK_SECS = 0.1
 _LOST_SECS = 20.0  # for a task that was asked to end since another has failed
+_CAUSE_SECS = 5.0  # in which the one that others have lost is seen to have ended
 _SAVE_SECS = 60.0  # for a task that was asked to end to save its state
 
 
@@ -66,6 +67,7 @@ class Supervisor:
         self._configs: dict[Task, str] = {}
         self._signalled: int | None = None
         self._done_at: float | None = None
+        self._lost_at: float | None = None
         self.first_failure: Ended | None = None
 
     @property
@@ -115,11 +117,22 @@ class Supervisor:
         failed = [e for e in ended if e.code != 0 and not (done and e.task.kind != "evaluator" and _again(e))]
         if failed:
             # Who lost a peer did not fail first.
-            return self._failed(min(failed, key=lambda e: e.code == EXIT_PEER_LOST))
+            first = min(failed, key=lambda e: e.code == EXIT_PEER_LOST)
+            return None if self._may_be_caused(first) else self._failed(first)
         if done:
             self._end_late()
             return None if self.running else 0
         return None
+
+    def _may_be_caused(self, first: Ended) -> bool:
+        """Whether it is too early to say that nobody failed before a task that lost a peer."""
+        if first.code != EXIT_PEER_LOST or not self.running:
+            self._lost_at = None
+            return False
+        self._lost_at = self._lost_at or self._clock.monotonic()
+        early = self._clock.monotonic() - self._lost_at < _CAUSE_SECS
+        self._lost_at = self._lost_at if early else None
+        return early
 
     def _end_late(self) -> None:
         """Ends who does not see that the chief is done; an evaluator is given its time."""

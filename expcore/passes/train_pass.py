@@ -16,9 +16,10 @@ from typing import Any
 from expcore import events as ev
 from expcore.calling import accepts, describe
 from expcore.cluster import config_value
-from expcore.errors import CannotWrite, StoppedBySignal, one_line
+from expcore.errors import CannotWrite, PeerLost, StoppedBySignal, one_line
 from expcore.events import LOG_DIR, plain
 from expcore.history import History
+from expcore.loop import SIGNAL, SIGNAL_ELSEWHERE
 from expcore.parts import Parts
 from expcore.passes.fitting import fitting_hooks
 from expcore.passes.heartbeat import BEAT_SECS, Heartbeat
@@ -60,6 +61,7 @@ class Training:
         until = self._experiment.train_steps if steps is None else None
         if until is not None and start is not None and start >= until:
             _LOG.info("training is complete: step %d of %d is reached, no step is made", start, until)
+            getattr(self._experiment.estimator, "trains_no_more", lambda: None)()
             self._last = TrainingEnd(self._run_id, start, "max_steps", before.id if before else None)
             return self._last
         watch = _Watch(self._experiment, self._journal, self._heartbeat, self._began)
@@ -78,6 +80,11 @@ class Training:
         self._train(steps, until, fitting, recorder, save_every)
         self._last = self._end(self._from, steps, recorder)
         self._made += self._last.steps
+        if self._last.reason == SIGNAL_ELSEWHERE:
+            raise PeerLost(
+                "another process of the cluster was asked to stop by a signal, so that training stopped "
+                f"at step {self._last.step}; restart all of them: it goes on from there"
+            )
         return self._last
 
     def _start(self, step: int | None) -> None:
@@ -202,7 +209,7 @@ class Training:
         end = self._last or TrainingEnd(self._run_id, step, "nothing trained", id_)
         end = replace(end, steps=self._made)
         if isinstance(error, StoppedBySignal):
-            end = replace(end, reason="signal", over=False)
+            end = replace(end, reason=SIGNAL, over=False)
         elif error is not None:
             end = replace(end, reason=one_line(error), over=False, step=step, checkpoint=id_)
         if self._chief:
@@ -299,7 +306,7 @@ class _Watch:
     def stops(self, asked: bool) -> bool:
         """Asks for the end of training, where the schedule or a signal did, and says so."""
         if self.run is not None and (self.signalled or asked):
-            self.run.request_stop("signal" if self.signalled else "asked by the schedule")
+            self.run.request_stop(SIGNAL if self.signalled else "asked by the schedule")
         return self.signalled or asked
 
     def begin(self, run: Any) -> None:

@@ -370,6 +370,21 @@ def test_tensorflows_own_lines_are_in_the_logs_alone_unless_all_is_asked_for(tmp
     assert [line for line in CHATTER + SHOWN if line in told] == (CHATTER + SHOWN if words else SHOWN)
 
 
+def test_who_lost_a_peer_is_not_named_where_the_peer_ends_a_little_later(tmp_path):
+    later = "import sys, time; time.sleep(1); sys.exit(143)"
+    cluster = Cluster(tmp_path, {"chief": "import sys; sys.exit(138)", "worker": later}, shape=Shape(1))
+    assert cluster.run() == 143
+    assert cluster.supervisor.first_failure == (Task("worker", 0), 143)
+
+
+def test_who_lost_a_peer_that_goes_on_is_named_after_a_while(tmp_path, monkeypatch):
+    monkeypatch.setattr("expcore.launch.supervisor._CAUSE_SECS", 0.5)
+    goes_on = "import time; time.sleep(600)"
+    cluster = Cluster(tmp_path, {"chief": "import sys; sys.exit(138)", "worker": goes_on}, shape=Shape(1))
+    assert cluster.run() == 138
+    assert cluster.supervisor.first_failure == (Task("chief", 0), 138)
+
+
 def test_an_error_that_is_everybodys_is_told_once(tmp_path, monkeypatch):
     monkeypatch.setattr("expcore.launch.leave_network", lambda: None)
     (tmp_path / "fails.py").write_text("import time\ntime.sleep(1)\nraise ValueError('mine')")

@@ -46,9 +46,9 @@ class Joint:
         self.calls.append(n)
         return Advance(n, True, dict)
 
-    def agree(self, stop, save):
-        found = self.meeting.exchange(self.who, "agree", (stop, save and self.who == 0))
-        return any(stop for stop, _ in found), any(save for _, save in found)
+    def agree(self, stop, save, cut):
+        found = self.meeting.exchange(self.who, "agree", (stop, save and self.who == 0, cut))
+        return tuple(map(any, zip(*found, strict=True)))
 
     def save(self, hook_states):
         self.saves.append(self.step)
@@ -162,3 +162,10 @@ def test_a_hook_that_stops_before_the_first_step_stops_all():
 
     engines = run_together([([], 0.01), ([Stop()], 0.01)], until=20, save=SaveRhythm())
     assert [engine.calls for engine in engines] == [[], []]
+    assert [engine.run.stop_reason for engine in engines] == ["signal in another process", "signal"]
+
+
+def test_who_has_a_reason_of_its_own_keeps_it_where_another_has_a_signal():
+    signalled, enough = Every(5, [(10, "signal")]), Every(5, [(10, "enough")])
+    engines = run_together([([enough], 0.01), ([signalled], 0.01)], until=1000, save=SaveRhythm())
+    assert [engine.run.stop_reason for engine in engines] == ["enough", "signal"]

@@ -45,6 +45,22 @@ from expcore_plugins.estimators.keras import KerasEstimator
 tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
 strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
 """
+ASKED = """
+
+class Ask:
+    def next_step(self, step):
+        return AT if step < AT else None
+
+    def after_steps(self, run):
+        import json
+        import os
+        import signal
+
+        here = json.loads(os.environ["TF_CONFIG"])["task"]["type"]
+        if run.step >= AT and here == ASKED and not os.path.exists(f"{run.model_dir}/asked"):
+            open(f"{run.model_dir}/asked", "w").close()
+            os.kill(os.getpid(), signal.SIGTERM)
+"""
 KILLED = """
 
 def killed():
@@ -152,3 +168,32 @@ def test_where_the_evaluator_is_killed_the_others_save_and_end(tmp_path):
     (end,) = History(LogReader(str(place)).read(), str(place)).training_ends
     assert not end.over
     assert end.reason == "signal"
+
+
+@pytest.mark.parametrize(("task", "at"), [("worker", 100), ("chief", 800)])
+def test_where_one_is_asked_to_end_by_a_signal_training_is_not_taken_for_done(tmp_path, task, at):
+    """At the last step too: who has to evaluate it then waits for nobody who is done."""
+    place = tmp_path / "runs"
+    small = SMALL.replace(
+        "        train_steps=800,", "        train_steps=800,\n        train_hooks=[Ask()],"
+    )
+    (tmp_path / "asked.py").write_text(small + ASKED.replace("ASKED", repr(task)).replace("AT", str(at)))
+    env = {**os.environ, "PYTHONPATH": str(ROOT / "examples" / "digits"), "TF_CPP_MIN_LOG_LEVEL": "2"}
+    words = [str(tmp_path / "asked.py"), "--workers", "1", "--restarts", "1", "--output-dir", str(place)]
+    done = subprocess.run(
+        [sys.executable, "-m", "expcore.cli", "launch", *words],
+        capture_output=True,
+        text=True,
+        env=env,
+        timeout=300,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-4000:]
+    assert f"{task}-0 failed with exit code 143" in done.stderr
+    if at < 800:
+        log = (place / "expcore" / "launch" / "chief-0.log").read_text()
+        assert "another process of the cluster was asked to stop by a signal" in log
+    first, last = History(LogReader(str(place)).read(), str(place)).training_ends
+    assert (first.over, last.over) == (False, True)
+    assert at <= first.step <= last.step == 800
+    assert evaluations(place)[-1][0] == 800

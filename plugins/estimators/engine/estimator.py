@@ -13,14 +13,7 @@ from typing import Any, Self
 from expcore.calling import describe
 from expcore.clock import RealClock
 from expcore.cluster import RunConfig, config_value
-from expcore.errors import (
-    CheckpointCorrupt,
-    ExpcoreError,
-    InvalidArgument,
-    InvalidHook,
-    ModelMismatch,
-    NotTrained,
-)
+from expcore.errors import ClusterError, ExpcoreError, InvalidArgument, InvalidHook, NotTrained
 from expcore.loop import SaveRhythm, TrainingLoop, check_hooks
 from expcore.types import Clock, InputFn, is_hook
 from expcore_plugins.estimators.engine import directory
@@ -40,9 +33,9 @@ from expcore_plugins.estimators.engine.joining import (
 )
 from expcore_plugins.estimators.engine.position import Position
 from expcore_plugins.estimators.engine.prediction import Predictor
-from expcore_plugins.estimators.engine.replicas import Alone
+from expcore_plugins.estimators.engine.replicas import Alone, NotJoined
 from expcore_plugins.estimators.engine.retention import Retention
-from expcore_plugins.estimators.engine.saved import SavedCheckpoint
+from expcore_plugins.estimators.engine.saved import SavedCheckpoint, step_of_newest
 from expcore_plugins.estimators.engine.settings import (
     agreed_model_dir,
     check_positive,
@@ -127,6 +120,11 @@ class EngineEstimator(ABC):
         if self.coordinated and config_value(self.config, "is_chief"):
             return coordinated(self.config, self._clock)
         return mirrored(config_value(self.config, "train_distribute")) or Alone()
+
+    def trains_no_more(self) -> None:
+        """Takes note that training was complete before it began: nobody of a cluster has to be waited for."""
+        if self.synchronous or self.coordinated:
+            self.__dict__.setdefault("_replicas", NotJoined())
 
     @cached_property
     def _state(self) -> LiveState:
@@ -217,6 +215,8 @@ class EngineEstimator(ABC):
         check_positive(self._subject, "max_steps", max_steps)
         if not (self.synchronous or (self.coordinated and config_value(self.config, "is_chief"))):
             check_trains_alone(self._subject, self.config)
+        elif isinstance(self.__dict__.get("_replicas"), NotJoined):
+            raise ClusterError(f"{self._subject}: trains_no_more() was called; train in a new process")
         taken = self._training_hooks(hooks or ())
         if self._state.lent:
             raise ExpcoreError(
@@ -267,12 +267,7 @@ class EngineEstimator(ABC):
         """The global step that training would go on from."""
         if "_engine" in self.__dict__ and self._engine.restored:
             return self._engine.step
-        for path in reversed(self.checkpoints()):
-            try:
-                return SavedCheckpoint(path).step
-            except (CheckpointCorrupt, ModelMismatch):
-                continue  # told when training really restores it
-        return 0
+        return step_of_newest(self.checkpoints())
 
     def evaluate(
         self,

@@ -70,3 +70,7 @@ class Alone:
     def watched(self) -> AbstractContextManager[None]:
         """A context in which the loss of another process is told as such, here an empty one."""
         return nullcontext()
+
+
+class NotJoined(Alone):
+    """A task of a cluster that does not join it, since training was complete before it began."""

@@ -190,3 +190,17 @@ def _kind(path: str) -> str:
 def key_of(section: str, i: int) -> str:
     """Returns the name of the i-th variable of a section."""
     return f"{section}/{i}/{VALUE}"
+
+
+def step_of_newest(paths: Sequence[str]) -> int:
+    """Returns the global step of the newest of some checkpoints that can be read; 0 without any.
+
+    Args:
+        paths: oldest first.
+    """
+    for path in reversed(paths):
+        try:
+            return SavedCheckpoint(path).step
+        except (CheckpointCorrupt, ModelMismatch):
+            continue  # told when training really restores it
+    return 0

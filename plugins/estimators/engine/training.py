@@ -255,10 +255,13 @@ class TrainingEngine:
             state.snapshot = snapshot  # whoever evaluates it before the next step need not read it again
         _LOG.info("saved %s", path)
 
-    def agree(self, stop: bool, save: bool) -> tuple[bool, bool]:
-        """Returns what all processes do now: stop if any of them wants to, save if the chief does."""
-        stop, save = self._replicas.any_of(stop, save and self._replicas.chief)
-        return stop, save
+    def agree(self, stop: bool, save: bool, cut: bool) -> tuple[bool, bool, bool]:
+        """Returns what all processes do now: stop if any of them wants to, save if the chief does.
+
+        The third says whether a signal asked one of them to stop.
+        """
+        stop, save, cut = self._replicas.any_of(stop, save and self._replicas.chief, cut)
+        return stop, save, cut
 
     def hook_states(self) -> Mapping[str, Any]:
         """Returns the hooks' states of the newest checkpoint that was restored or written."""
