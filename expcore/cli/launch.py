@@ -6,7 +6,7 @@ import re
 import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING
@@ -26,7 +26,8 @@ _CHATTER = re.compile(
     r"[IWE]\d{4} [\d:.]+ +\d+ \S+:\d+\] |"
     r"\d{4}-\d\d-\d\d [\d:.]+: [IWE] |"
     r"To enable the following instructions: |Additional GRPC error information from remote target |"
-    r":UNKNOWN:Error received from peer |This could happen if the remote target has been disconnected "
+    r":UNKNOWN:Error received from peer |This could happen if the remote target has been disconnected |"
+    r"/job:\S+/task:\d+$|The tasks have crashed\. Check the task logs "
 )
 """Lines of TensorFlow's C++ side that are no end of its process: each writes some, and says nothing of it."""
 
@@ -110,12 +111,15 @@ def launch(
 
 @contextmanager
 def _signals(supervisor: Supervisor) -> Iterator[None]:
-    """SIGINT and SIGTERM end the cluster in order; a second one at once."""
+    """SIGINT, SIGTERM and SIGHUP, of a terminal that is closed, end it in order; a second one at once."""
 
     def stop(signum: int, _: FrameType | None) -> None:
         supervisor.stop(signum)
 
-    old = {s: signal.signal(s, stop) for s in (signal.SIGINT, signal.SIGTERM)}
+    taken = [signal.SIGINT, signal.SIGTERM]
+    if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:  # as under nohup
+        taken.append(signal.SIGHUP)
+    old = {s: signal.signal(s, stop) for s in taken}
     try:
         yield
     finally:
@@ -124,8 +128,10 @@ def _signals(supervisor: Supervisor) -> Iterator[None]:
 
 
 def _write(text: str) -> None:
-    sys.stderr.write(text)
-    sys.stderr.flush()
+    if sys.stderr is not None:
+        with suppress(OSError, ValueError):  # nobody reads it any more; the logs have it
+            sys.stderr.write(text)
+            sys.stderr.flush()
 
 
 @contextmanager
@@ -146,7 +152,7 @@ def _view(
             told.add(line)
         write(f"[{name}] {line}")
 
-    if not sys.stderr.isatty():
+    if sys.stderr is None or not sys.stderr.isatty():
         # In one piece: several threads write here.
         yield lambda name, line: shown(name, line, lambda text: _write(f"{text}\n")), None
         return

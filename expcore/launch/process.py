@@ -7,7 +7,8 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
-from contextlib import suppress
+from contextlib import nullcontext, suppress
+from io import BufferedIOBase, RawIOBase
 from pathlib import Path
 from threading import Thread
 
@@ -65,8 +66,14 @@ class Process:
         self._reader.join(5)
 
     def _read(self, log: Path, say: Callable[[str, str], None]) -> None:
+        """Reads to the end, whatever becomes of it: a task whose output nobody takes stands still."""
         assert self._popen.stdout is not None  # noqa: S101  (a pipe was asked for)
-        with log.open("ab", buffering=0) as file, self._popen.stdout:
+        file: BufferedIOBase | RawIOBase | None = None
+        with suppress(OSError):  # a disk that is full is no reason to end a training
+            file = log.open("ab", buffering=0)
+        with file or nullcontext(), self._popen.stdout:
             for line in self._popen.stdout:
-                file.write(line)
+                if file is not None:
+                    with suppress(OSError):
+                        file.write(line)
                 say(self.task.name, line.decode(errors="replace").rstrip("\n"))

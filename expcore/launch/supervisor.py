@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from expcore.errors import EXIT_PEER_LOST, EXIT_UNAVAILABLE
+from expcore.launch.guard import Guard
 from expcore.launch.process import Process
 from expcore.launch.shape import Shape, Task
 from expcore.types import Clock
@@ -78,8 +79,9 @@ class Supervisor:
     def stop(self, signum: int) -> None:
         """Asks for the end: at first every task may save its state, the second time it comes at once."""
         again, self._signalled = self._signalled is not None, signum
+        told = signal.SIGTERM if signum == signal.SIGHUP else signum  # a task would end by that at once
         for process in self._running.values():
-            process.signal(signal.SIGKILL if again else signum)
+            process.signal(signal.SIGKILL if again else told)
 
     def run(self, look: Callable[[list[Task]], None] | None = None) -> int:
         """Runs the cluster and returns its exit code: 0, or that of the first failure.
@@ -88,16 +90,17 @@ class Supervisor:
             look: called again and again with the tasks that run; None: nobody looks.
         """
         self._logs.mkdir(parents=True, exist_ok=True)
-        try:
-            self._start(self._shape.tasks, anew=True)
-            while (code := self._looked()) is None:
-                if look is not None:
-                    look(self.running)
-                self._clock.sleep(_LOOK_SECS)
-            return code
-        finally:
-            for process in self._running.values():
-                process.end()
+        with Guard() as self._guard:
+            try:
+                self._start(self._shape.tasks, anew=True)
+                while (code := self._looked()) is None:
+                    if look is not None:
+                        look(self.running)
+                    self._clock.sleep(_LOOK_SECS)
+                return code
+            finally:
+                for process in self._running.values():
+                    process.end()
 
     def _start(self, tasks: Sequence[Task], *, anew: bool) -> None:
         if anew:  # the old ports may still be waiting for what was sent to them
@@ -105,6 +108,7 @@ class Supervisor:
         for task in tasks:
             log = self._logs / f"{task.name}.log"
             self._running[task] = Process(task, self._command(task), self._configs[task], log, self._say)
+            self._guard.watch(process.pid for process in self._running.values())
 
     def _looked(self) -> int | None:
         """Looks at every process; returns the exit code of the whole once there is one."""

@@ -286,6 +286,62 @@ Supervisor(Shape(2), lambda _: [sys.executable, "-c", task], Path({str(tmp_path)
 
 
 @linux
+def test_what_tasks_have_started_ends_with_a_launcher_that_is_killed(tmp_path):
+    program = f"""
+import sys
+from pathlib import Path
+from expcore.clock import RealClock
+from expcore.launch import Shape, Supervisor
+task = '''
+import subprocess, sys, time
+child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
+print(child.pid, flush=True)
+time.sleep(600)
+'''
+Supervisor(Shape(1), lambda _: [sys.executable, "-c", task], Path({str(tmp_path)!r}), restarts=0,
+           clock=RealClock(), say=lambda name, line: print(line, flush=True)).run()
+"""
+    launcher = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True)
+    pids = [int(launcher.stdout.readline()) for _ in range(2)]
+    assert all(map(alive, pids))
+    launcher.kill()
+    launcher.wait()
+    wait_until(lambda: not any(map(alive, pids)))
+    launcher.stdout.close()
+
+
+@pytest.mark.parametrize("closes", ["2>&-", "2>/dev/full", "2>&1 | head -n 1"])
+def test_logs_go_on_where_nobody_takes_what_is_shown(tmp_path, closes):
+    (tmp_path / "line.py").write_text(EXPERIMENT)
+    command = (
+        f"{sys.executable} -P -m expcore.cli launch line.py --workers 0 --output-dir runs --allow-server"
+    )
+    done = subprocess.run(
+        ["bash", "-o", "pipefail", "-c", f"{command} {closes}"], cwd=tmp_path, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    assert "done; step 20" in (tmp_path / "runs" / "expcore" / "launch" / "chief-0.log").read_text()
+
+
+@linux
+def test_a_terminal_that_is_closed_lets_tasks_save(tmp_path):
+    (tmp_path / "waits.py").write_text(
+        "import signal, sys, time\n"
+        "signal.signal(signal.SIGTERM, lambda *_: (print('saved', flush=True), sys.exit(143)))\n"
+        "print('here', flush=True)\ntime.sleep(600)\n"
+    )
+    words = ["launch", "waits.py", "--workers", "0", "--output-dir", "runs", "--allow-server"]
+    launcher = subprocess.Popen(
+        [sys.executable, "-P", "-m", "expcore.cli", *words], cwd=tmp_path, stderr=subprocess.PIPE, text=True
+    )
+    assert "here" in launcher.stderr.readline()
+    launcher.send_signal(signal.SIGHUP)
+    assert launcher.wait(30) == 129
+    assert "saved" in launcher.stderr.read()
+    launcher.stderr.close()
+
+
+@linux
 def test_a_network_of_ones_own_has_loopback_and_nothing_else():
     program = """
 import socket

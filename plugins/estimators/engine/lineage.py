@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from expcore_plugins.estimators.engine.functions import Function, calls, functions_of
-from expcore_plugins.estimators.engine.mixing import meets, reduces
+from expcore_plugins.estimators.engine.mixing import meets, merges_rows, own_places, places_rows, reduces
 
 _ASSIGNED = {"AssignVariableOp", "AssignAddVariableOp", "AssignSubVariableOp"}
 _SIZES = {"Shape", "ShapeN", "Size", "Rank", "ZerosLike", "OnesLike"}  # of what, but not its values
@@ -93,6 +93,15 @@ class Lineage:
             return op.inputs[0].op.type in ("Shape", "Pack") and op.inputs[0].dtype.is_integer
         return (shaped := _shaped(op)) is not None and shaped[1] == 0 and self._begins_with_rows(shaped[0])
 
+    def _is_of_counts(self, tensor: Any) -> bool:
+        """Whether a number is computed of how many rows there are, and of nothing else of them."""
+        if tensor.shape.rank != 0 or not self.differs(tensor):
+            return False
+        if self.counts_rows(tensor):
+            return True
+        sources = [t for t in tensor.op.inputs if self.differs(t)]
+        return bool(sources) and all(map(self._is_of_counts, sources))
+
     def _is_other_dimension(self, tensor: Any) -> bool:
         """Whether a number is a dimension of something dense that is as large in all replicas."""
         if not self.dense or (shaped := _shaped(tensor.op)) is None:
@@ -115,12 +124,14 @@ class Lineage:
             if key(one) in self._rows:
                 continue
             rows = [t for t in one.op.inputs if self.differs(t)]
-            if any(map(self.counts_rows, rows)) and one.dtype.is_floating and one.shape.rank != 0:
+            if any(map(self._is_of_counts, rows)) and one.dtype.is_floating and one.shape.rank != 0:
                 return one.op  # how many rows one replica has, beside rows
+            if self.dense and (places_rows(one.op, rows) or merges_rows(one.op, rows)):
+                return one.op  # where a row is among those of one replica
             # Of ragged and sparse ones whole numbers say where rows begin.
             if (self.dense or all(t.dtype.is_floating for t in rows)) and self._meets(rows, one):
                 return one.op
-            found = list(sources_of(one))
+            found = [t for t in sources_of(one) if t is not own_places(one.op)]
             for function in functions_of(one.op):
                 self._enter(function)
                 if function.loops and self._goes_through(function):
@@ -137,11 +148,15 @@ class Lineage:
         of_rows = [op for op in lists if self.differs(op.inputs[0]) and self._begins_with_rows(op.inputs[0])]
         if not of_rows:
             return False
-        inner = [tensor for _, tensor in loop.inputs]
-        return any(t.dtype.is_floating and t is not inner[i] for i, t in enumerate(loop.results))
+        carried = [t for (_, t), after in zip(loop.inputs, loop.results, strict=True) if t is not after]
+        if any(t.dtype.is_floating for t in carried):
+            return True
+        read = (op for op in loop.graph.get_operations() if op.type == "TensorListGetItem")
+        return any(op.inputs[0] is t for op in read for t in carried)  # a list that is a number's place
 
     def _meets(self, rows: list[Any], result: Any) -> bool:
         """Whether an operation brings rows together."""
+        rows = [t for t in rows if not t.shape.is_fully_defined()]  # others are numbers of rows, or places
         if any(t.shape.rank is None for t in rows) or not rows:
             return False
         unknown = {list(t.shape).count(None) for t in rows}
@@ -275,6 +290,8 @@ def sources_of(tensor: Any) -> list[Any]:
 
 def _draws(op: Any) -> bool:
     """Whether what comes out hangs on more than what goes in: numbers drawn, files read."""
+    if op.type.startswith("Stateless"):
+        return False  # it hangs on its seed
     if "Random" in op.type or "Multinomial" in op.type:
         return True
     return bool(op.op_def.is_stateful) and op.type not in _READ and not calls(op)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 _REDUCING = {
@@ -11,13 +12,95 @@ _REDUCING = {
 _MIXING = {
     *("UnsortedSegmentSum", "UnsortedSegmentMax", "UnsortedSegmentMin", "UnsortedSegmentProd"),
     *("SegmentSum", "SegmentMean", "SegmentMax", "SegmentMin", "SegmentSumV2", "SegmentMaxV2"),
-    *("Bincount", "DenseBincount", "TensorScatterAdd", "TensorScatterUpdate", "ScatterNd"),
+    *(
+        "Bincount",
+        "DenseBincount",
+        "HistogramFixedWidth",
+        "TensorScatterAdd",
+        "TensorScatterUpdate",
+        "ScatterNd",
+    ),
 }
 _MOVING = {"ReverseV2": 1, "Roll": 2, "Split": 0}  # and which input says along what
 _SLIDING = {
     *("Conv2D", "Conv3D", "DepthwiseConv2dNative", "Conv2DBackpropInput", "Conv3DBackpropInputV2"),
     *("MaxPool", "MaxPool3D", "AvgPool", "AvgPool3D", "Dilation2D", "LRN"),
 }
+
+
+_COUNTING = {"Range", "LinSpace"}
+_CUTTING = {"StridedSlice", "Slice"}
+
+
+def places_rows(op: Any, apart: list[Any]) -> bool:
+    """Whether an operation gives each row something by its place among the rows of one replica.
+
+    Args:
+        op: the operation.
+        apart: those of its inputs that differ between replicas.
+    """
+    if op.type in _COUNTING:
+        return bool(apart)
+    if op.type in _CUTTING:  # of a table, as far as there are rows
+        return bool(apart) and all(t is not op.inputs[0] for t in apart) and op.outputs[0].shape.rank != 0
+    if op.type.startswith("StatelessRandom") and not op.type.startswith("StatelessRandomGet"):
+        # As many as there are rows, by the same seed.
+        return any(t is op.inputs[0] for t in apart) and len(apart) == 1
+    if op.type in ("MatrixDiagV3", "MatrixSetDiagV3"):
+        shape = op.outputs[0].shape
+        return bool(apart) and shape.rank is not None and None in list(shape)[-2:]
+    return False
+
+
+def own_places(op: Any) -> Any:
+    """Returns the input that says of which row a value is taken, where that is the row itself; else None."""
+    import tensorflow as tf
+
+    if op.type != "Pack" or op.get_attr("axis") not in (1, -1):
+        return None
+    found = op.inputs[0].op
+    while found.type in ("Cast", "Identity"):
+        found = found.inputs[0].op
+    counts = found.type == "Range" and tf.get_static_value(found.inputs[0]) == 0
+    return op.inputs[0] if counts and tf.get_static_value(found.inputs[2]) == 1 else None
+
+
+def merges_rows(op: Any, apart: list[Any]) -> bool:
+    """Whether numbers of several rows come into one by a reshape, where none was cut before."""
+    if op.type != "Reshape" or not apart or not _has_rows_first(op.inputs[0]):
+        return False
+    shape = op.outputs[0].shape
+    if shape.rank is None or list(shape).count(None) != 1:
+        return False
+    place, own = list(shape).index(None), _size_of_rest(op.inputs[0])
+    if place > 0:
+        return own > 1 and any(size != 1 for size in list(shape)[:place])
+    return _size_of_rest(op.outputs[0]) > own and not _was_cut(op.inputs[0])
+
+
+def _has_rows_first(tensor: Any) -> bool:
+    shape = tensor.shape
+    return bool(shape.rank) and shape[0] is None and list(shape).count(None) == 1
+
+
+def _size_of_rest(tensor: Any) -> int:
+    """How many numbers a row has."""
+    return math.prod(list(tensor.shape)[1:])
+
+
+def _was_cut(tensor: Any) -> bool:
+    """Whether rows were made of parts of rows before: these may come together again."""
+    waiting, seen = [tensor], set()
+    while waiting:
+        one = waiting.pop()
+        if one.op.type == "Reshape" and _has_rows_first(before := one.op.inputs[0]):
+            kept = _has_rows_first(one) and _size_of_rest(one) >= _size_of_rest(before)
+            if not kept:
+                return True
+        new = [t for t in one.op.inputs if (id(t.graph), t.name) not in seen]
+        seen.update((id(t.graph), t.name) for t in new)
+        waiting.extend(new)
+    return False
 
 
 def meets(rows: list[Any], result: Any) -> bool:
@@ -45,7 +128,7 @@ def meets(rows: list[Any], result: Any) -> bool:
         return axes is not None and any(int(a) % rows[0].shape.rank == place for a in axes.reshape(-1))
     if op.type in ("GatherV2", "GatherNd"):
         return _picks(op, place)
-    if op.type in ("Softmax", "LogSoftmax", "TopKV2"):
+    if op.type in ("Softmax", "LogSoftmax", "TopKV2", "FFT", "IFFT", "RFFT", "IRFFT"):
         return last
     return op.type in _MIXING or op.type.startswith(("Unique", "FusedBatchNorm"))
 
@@ -74,6 +157,8 @@ def _picks(op: Any, place: int) -> bool:
     import tensorflow as tf
 
     rows, indices = op.inputs[:2]
+    if op.type == "GatherNd" and own_places(indices.op) is not None:
+        return False
     if rows.shape.rank is None or None not in list(rows.shape):
         return False  # a table
     axis = 0

@@ -122,12 +122,12 @@ class Terms:
         return self.is_part(number(*(share.tensor for share in shares)) if shares else tf.identity(value))
 
     def of_all(self, tensor: Any) -> Any:
-        """Returns what numbers are of the whole batch; they have no gradients.
+        """Returns what numbers are of the whole batch, with the gradients that they have.
 
         Raises:
             NoTerms: they are not computed of sums and means over the rows.
         """
-        return self.lineage.is_same(_Copy(self, self.whole).of(tensor))
+        return self.lineage.is_same(_Copy(self, self._total, recorded=True).of(tensor))
 
     def shares(self, tensor: Any, sources: Iterable[Any]) -> list[Share]:
         """Returns what to differentiate here, so that the sum over the replicas is the whole's gradient.
@@ -232,11 +232,19 @@ class Terms:
             return tf.identity(term.leaf)
         place = key(term.leaf)
         if place not in self._wholes:
-            own = self.own(term)
-            small = own.dtype in (tf.float16, tf.bfloat16)
-            total = summed(tf.cast(own, tf.float32) if small else own)
-            self._wholes[place] = self.lineage.is_same(tf.cast(total, own.dtype))
+            self._wholes[place] = self._total(term)
         return tf.identity(self._wholes[place])
+
+    def _total(self, term: Term) -> Any:
+        """The same, added up here and now, so that a tape that is at work sees it."""
+        import tensorflow as tf
+
+        if term.same:
+            return tf.identity(term.leaf)
+        own = self.own(term)
+        small = own.dtype in (tf.float16, tf.bfloat16)
+        total = summed(tf.cast(own, tf.float32) if small else own)
+        return self.lineage.is_same(tf.cast(total, own.dtype))
 
     def of_rows(self, tensor: Any) -> bool:
         """Whether there is something for each row, how many they may be."""
@@ -253,15 +261,21 @@ class _Copy:
         value: gives the other value of a term.
         sources: what the number is to be differentiated for, as far as it is the same in all replicas; None:
             all variables.
+        recorded: whether tapes that are at work are to see what is computed.
 
     Attributes:
         value: as given.
     """
 
     def __init__(
-        self, terms: Terms, value: Callable[[Term], Any], sources: Iterable[Any] | None = None
+        self,
+        terms: Terms,
+        value: Callable[[Term], Any],
+        sources: Iterable[Any] | None = None,
+        *,
+        recorded: bool = False,
     ) -> None:
-        self._of, self.value = terms, value
+        self._of, self.value, self._recorded = terms, value, recorded
         self._sources = None if sources is None else list(sources)
         self._terms: list[tuple[Term, Any]] = []  # with their values
         self._made: dict[Any, Any] = {}
@@ -306,6 +320,7 @@ class _Copy:
     def _again(self, op: Any) -> Any:
         """The results of an operation on copies of what it was given."""
         import tensorflow as tf
+        from tensorflow.python.eager import execute
 
         if (
             op.op_def.is_stateful
@@ -317,7 +332,18 @@ class _Copy:
         inputs = [self.of(t, op) for t in op.inputs]
         attributes = {name: value for name, value in op.node_def.attr.items() if not name.startswith("_")}
         graph = tf.compat.v1.get_default_graph()
-        return graph.create_op(op.type, inputs, [t.dtype for t in op.outputs], attrs=attributes).outputs
+        again = graph.create_op(op.type, inputs, [t.dtype for t in op.outputs], attrs=attributes)
+        if self._recorded:  # which an operation that is not made by TensorFlow's functions is not by itself
+            given = tuple(x for a in op.op_def.attr for x in (a.name, again.get_attr(a.name)))
+            execute.record_gradient(op.type, inputs, given, again.outputs)
+        return again.outputs
+
+    def _derivatives(self, tensor: Any) -> list[tuple[Term, Any, Any]]:
+        import tensorflow as tf
+
+        smooth = [(term, value) for term, value in self._terms if value.dtype.is_floating]
+        found = tf.gradients(self.of(tensor), [value for _, value in smooth]) if smooth else []
+        return [(*one, factor) for one, factor in zip(smooth, found, strict=True)]
 
     def factors(self, tensor: Any) -> list[tuple[Term, Any, Any]]:
         """Returns each term that is a floating-point number, with its value and the copy's derivative.
@@ -327,11 +353,9 @@ class _Copy:
         """
         import tensorflow as tf
 
-        smooth = [(term, value) for term, value in self._terms if value.dtype.is_floating]
-        found = tf.gradients(self.of(tensor), [value for _, value in smooth]) if smooth else []
         return [
             (term, value, tf.zeros_like(value) if factor is None else tf.convert_to_tensor(factor))
-            for (term, value), factor in zip(smooth, found, strict=True)
+            for term, value, factor in self._derivatives(tensor)
         ]
 
     def is_linear(self, tensor: Any) -> bool:
@@ -339,6 +363,8 @@ class _Copy:
         parts = [value for term, value in self._terms if not term.same]
         if not all(part.dtype.is_floating for part in parts):
             return False
+        if any(factor is None and not term.same for term, _, factor in self._derivatives(tensor)):
+            return False  # as where it is rounded
         return not any(self._of.lineage.hangs_on(factor, parts) for _, _, factor in self.factors(tensor))
 
 

@@ -57,5 +57,8 @@ def _zeros(tape: Any, target: Any, sources: Any, *_: Any, **__: Any) -> Any:  # 
 
 def _build(optimizer: Any, grads: Any, trainable_variables: Any = None) -> None:  # noqa: ARG001
     """What applying gradients does meanwhile."""
+    import tensorflow as tf
+
     if not optimizer.built and trainable_variables is not None:
-        optimizer.build(list(trainable_variables))
+        with tf.init_scope():  # some optimizers make variables of numbers, which a graph cannot give away
+            optimizer.build(list(trainable_variables))

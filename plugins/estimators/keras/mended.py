@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import logging
 import sys
-from collections.abc import Callable, Iterator
+import threading
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from types import MethodType
@@ -56,6 +57,7 @@ def check_supported(model: Any) -> None:
         (model, "_loss_tracker"),
         (model, "_non_trainable_variables"),
         (model, "_flatten_layers"),
+        (model, "_losses"),
         (tf.Graph, "_get_function"),
         (tf.GradientTape(), "_recording"),
         (record, "could_possibly_record"),
@@ -132,6 +134,8 @@ def keras_for(model: Any) -> Iterator[None]:
         change(keras.random.SeedGenerator, "next", _own_seed)
         change(keras.layers.BatchNormalization, "_moments", _moments_of_all)
         change(model, "_aggregate_additional_loss", _by_rows)
+        for layer in model._flatten_layers():
+            change(layer, "_losses", lambda _: _Losses())
         for tracker in [model._loss_tracker, *getattr(model._compile_loss, "metrics", ())]:
             if tracker is not None:
                 change(tracker, "update_state", _weighed_alike)
@@ -247,7 +251,26 @@ def _size_of_all(values: Any, rows: Rows, dtype: Any) -> Any:
     import tensorflow as tf
 
     size = tf.cast(tf.size(values), dtype)
-    return size / tf.cast(tf.maximum(rows.mine, 1), dtype) * tf.cast(rows.total, dtype)
+    all_of_them = size / tf.cast(tf.maximum(rows.mine, 1), dtype) * tf.cast(rows.total, dtype)
+    return part_here().lineage.is_same(all_of_them)
+
+
+class _Losses(threading.local):
+    """The losses that a layer was given in this thread: each device's step is traced in its own, in turns."""
+
+    def __init__(self) -> None:
+        self._given: list[Any] = []
+
+    def extend(self, losses: Iterable[Any]) -> None:
+        """As of a list."""
+        self._given.extend(losses)
+
+    def clear(self) -> None:
+        """As of a list."""
+        self._given.clear()
+
+    def __getitem__(self, place: Any) -> Any:
+        return self._given[place]
 
 
 def _by_rows(aggregate: Any) -> Any:
@@ -316,7 +339,8 @@ def _own_seed(following: Any) -> Any:
 
         seed = following(generator, ordered)
         offset = tf.cast(part_here().rows.replica * SEED_STRIDE, tf.int64)
-        return seed + tf.cast(tf.stack([offset, tf.zeros_like(offset)]), seed.dtype)
+        own = seed + tf.cast(tf.stack([offset, tf.zeros_like(offset)]), seed.dtype)
+        return part_here().lineage.is_apart(own)
 
     return next_of_replica
 

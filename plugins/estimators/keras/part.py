@@ -35,6 +35,7 @@ class Part:
         differentiating: whether a tape is at work, in which another may compute a part of its gradient.
         graph: of the step.
         own: the handles of variables, by id, of which it was said that each replica has its own.
+        tallied: the handles of metrics' variables, by id, to which was written what adds up.
     """
 
     model: str
@@ -47,6 +48,7 @@ class Part:
     differentiating: bool = False
     graph: Any = None
     own: set[int] = field(default_factory=set)
+    tallied: set[int] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         self.terms = Terms(self.lineage, self.rows.replicas, self.look)

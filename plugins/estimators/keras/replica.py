@@ -19,7 +19,7 @@ from expcore_plugins.estimators.engine.workers import Workers, summed
 from expcore_plugins.estimators.keras import mended, statistics
 from expcore_plugins.estimators.keras.beforehand import make_variables
 from expcore_plugins.estimators.keras.part import Part, part_is
-from expcore_plugins.estimators.keras.tallies import names_of
+from expcore_plugins.estimators.keras.tallies import check_tallied, names_of
 from expcore_plugins.estimators.keras.trainable import KerasTrainable, optimizers
 
 _LOG = logging.getLogger(__name__)
@@ -85,7 +85,9 @@ class KerasReplica(KerasTrainable):
         part.graph, part.own = tf.compat.v1.get_default_graph(), {id(one.handle) for one in counters}
         with part_is(part):
             logs = dict(named_logs(self._traced(batch, rows)))
-        self._check_written(part)
+            written = part.lineage.written()
+            check_tallied(self.native, written)
+        self._check_written(part, written)
         left_out = names_of(self.native, part.left_out)
         results = set(self.native.get_metrics_result()) - left_out
         if set(logs) == results | left_out:
@@ -148,11 +150,11 @@ class KerasReplica(KerasTrainable):
                 continue  # which is said
         return told
 
-    def _check_written(self, part: Part) -> None:
+    def _check_written(self, part: Part, written: list[Any]) -> None:
         """Looks at what each replica writes to variables of its own rows: to weights it must not."""
         alike = [*self.native.trainable_variables, *(v for o in optimizers(self.native) for v in o.variables)]
         weights = {id(part.own_of(v).handle): v.path for v in alike}
-        for handle in part.lineage.written():
+        for handle in written:
             if (path := weights.get(id(handle))) is not None:
                 raise InvalidArgument(
                     f"model {self.name!r}: its step gives the variable {path!r} a value that hangs on the "
@@ -165,8 +167,9 @@ class KerasReplica(KerasTrainable):
                 part.tell(
                     f"{id(handle)} is kept",
                     f"its step gives the variable {name!r} a value that hangs on the rows of one replica: "
-                    "each has its own, of which one or the mean is saved; keep it in a weight of a layer "
-                    "(add_weight), and assign it where no tf.function, tf.cond or loop is around it",
+                    "each has its own, of which one or the mean is saved; what is to be the whole batch's "
+                    "must be a weight of a layer (add_weight) whose own assign() is called, not in a "
+                    "tf.function, tf.cond or loop",
                 )
 
     def apart(self) -> AbstractContextManager[None]:

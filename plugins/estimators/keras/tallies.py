@@ -97,6 +97,7 @@ def _write(assign: Any, metric: Any, variable: Any, value: Any) -> Any:
     import tensorflow as tf
 
     part = part_here()
+    part.tallied.add(id(part.own_of(variable).handle))
     added = part.lineage.added_to(tf.cast(value, variable.dtype), variable.value)
     try:
         if added is not None:
@@ -105,6 +106,20 @@ def _write(assign: Any, metric: Any, variable: Any, value: Any) -> Any:
         pass
     _leave_out(metric)
     return variable.value
+
+
+def check_tallied(model: Any, written: list[Any]) -> None:
+    """Leaves out the metrics that have written to their variables otherwise than by ``assign``.
+
+    Args:
+        model: whose metrics they are.
+        written: handles of the variables to which this replica's step writes what its rows give.
+    """
+    part, places = part_here(), {id(handle) for handle in written}
+    for metric in (leaf for each in model.metrics for leaf in leaves(each)):
+        handles = {id(part.own_of(v).handle) for v in metric.variables}
+        if not _is_known(metric) and handles & places - part.tallied:
+            _leave_out(metric)
 
 
 def _leave_out(metric: Any) -> None:

@@ -34,6 +34,20 @@ class Largest(keras.metrics.Metric):
         return self.seen
 
 
+class Unseen(keras.metrics.Metric):
+    """Adds to its variable where Keras does not see it."""
+
+    def __init__(self):
+        super().__init__(name="unseen")
+        self.total = self.add_weight(name="total", initializer="zeros")
+
+    def update_state(self, true, given, sample_weight=None):
+        self.total.value.assign_add(tf.reduce_mean(tf.abs(true - given)))
+
+    def result(self):
+        return keras.ops.convert_to_tensor(self.total)
+
+
 def of_hand(loss):
     """A training step whose loss is written by hand."""
 
@@ -328,6 +342,7 @@ MODELS = {
     "a mean kept within a function": keeping(keep_within_a_function),
     "a mean kept under a condition": keeping(keep_under_a_condition),
     "what is the same is kept": keeping(keep_what_is_the_same),
+    "a metric that is written by hand": lambda: dense(hidden(), optimizer="sgd", metrics=["mae", Unseen()]),
     "rows apart in functions": through(apart_in_functions),
     "ragged rows": words,
     "rows of any length": sequences,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 tf = pytest.importorskip("tensorflow")
+keras = pytest.importorskip("keras")
 
 from expcore_plugins.estimators.engine.lineage import Lineage  # noqa: E402  (it needs TensorFlow in its turn)
 
@@ -58,6 +59,38 @@ MEETING = {
         "Mean",
     ),
     "one after the other": (lambda x: tf.scan(lambda a, row: a + row, x), "StatelessWhile"),
+    "scanned by Keras": (
+        lambda x: keras.ops.scan(lambda a, row: (0.5 * a + row, a), keras.ops.zeros((4,)), x)[1],
+        "StatelessWhile",
+    ),
+    "ranked": (lambda x: tf.cast(tf.argsort(tf.argsort(x[:, 0])), tf.float32), "TopKV2"),
+    "counted in bins": (
+        lambda x: tf.cast(tf.histogram_fixed_width(x, [-1.0, 1.0], 5), tf.float32),
+        "HistogramFixedWidth",
+    ),
+    "by their place": (lambda x: x + tf.cast(tf.range(tf.shape(x)[0]), tf.float32)[:, None], "Range"),
+    "on a line": (lambda x: x + tf.linspace(0.0, 1.0, tf.shape(x)[0])[:, None], "Range"),
+    "of a unit matrix": (lambda x: x + tf.eye(tf.shape(x)[0], 4), "MatrixSetDiagV3"),
+    "beside a table": (lambda x: x * tf.ones([99, 4])[: tf.shape(x)[0]], "StridedSlice"),
+    "repeated and cut": (lambda x: tf.repeat(x, 2, axis=0)[: tf.shape(x)[0]], "StridedSlice"),
+    "with numbers of a fixed seed": (
+        lambda x: x + tf.random.stateless_uniform(tf.shape(x), [1, 2]),
+        "StatelessRandomUniformV2",
+    ),
+    "reshaped together": (lambda x: tf.reduce_max(tf.reshape(x, [-1, 8]), axis=1), "Reshape"),
+    "reshaped aside": (lambda x: tf.reduce_sum(tf.reshape(x, [4, -1]), axis=1), "Sum"),
+    "reshaped aside and back": (
+        lambda x: tf.reshape(tf.transpose(tf.reshape(x, [4, -1])), [-1, 4]),
+        "Reshape",
+    ),
+    "divided by a root of their number": (
+        lambda x: x / tf.sqrt(tf.cast(tf.size(x), tf.float32)),
+        "RealDiv",
+    ),
+    "transformed": (
+        lambda x: tf.math.real(tf.signal.fft(tf.cast(tf.transpose(x), tf.complex64))),
+        "FFT",
+    ),
     "folded": (lambda x: tf.foldl(lambda a, row: a + row, x), "StatelessWhile"),
     "a convolution": (lambda x: tf.nn.conv1d(x[tf.newaxis], tf.ones([3, 4, 4]), 1, "SAME")[0], "Conv2D"),
     "pooled": (lambda x: tf.nn.max_pool1d(x[tf.newaxis], 3, 1, "SAME")[0], "MaxPool"),
@@ -80,6 +113,10 @@ APART = {
     "a convolution along each": lambda x: tf.nn.conv1d(x[..., tf.newaxis], tf.ones([3, 1, 1]), 1, "SAME"),
     "a dense layer": lambda x: tf.matmul(x, tf.ones([4, 3])),
     "by an einsum": lambda x: tf.einsum("bi,ij->bj", x, tf.ones([4, 3])),
+    "each by its label": lambda x: tf.gather_nd(
+        x, tf.stack([tf.range(tf.shape(x)[0]), tf.cast(x[:, 0] > 0, tf.int32)], axis=1)
+    ),
+    "cut and put together": lambda x: tf.reshape(tf.tanh(tf.reshape(x, [-1, 2])), [-1, 4]),
     "those that are positive": lambda x: tf.boolean_mask(x, x[:, 0] > 0),
     "looked up in a table": lambda x: tf.gather(tf.ones([9, 3]), tf.cast(x, tf.int32)),
 }
