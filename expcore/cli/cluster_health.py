@@ -67,7 +67,7 @@ class ClusterExamination:
 
     def run(self) -> list[Problem]:
         """Returns what is wrong, in the order of the tasks."""
-        problems = [*self._mixed(), *self._directory()]
+        problems = [*self._shape(), *self._mixed(), *self._directory()]
         own = self._own()
         if own is None:
             failures = self._wait_for(self._read)
@@ -92,6 +92,12 @@ class ClusterExamination:
 
     def _peers(self) -> list[Peer]:
         return [peer for peer in self._tasks() if peer.name != self._name]
+
+    def _shape(self) -> list[Problem]:
+        if not self._cluster.get("ps") or self._cluster.get("worker"):
+            return []
+        what = "it has ps and no worker, which makes the steps on their variables"
+        return [Problem("TF_CONFIG.cluster", what, "add a worker; only estimators of 2017 do without")]
 
     def _mixed(self) -> list[Problem]:
         addresses = [a for found in self._cluster.values() for a in found]
@@ -212,7 +218,10 @@ class ClusterExamination:
             written = json.loads(own.read_bytes())["time"]
         except (OSError, ValueError, KeyError):
             return f"it has left nothing in {self._model_dir!r}"
-        return "" if self._keep(peer, answer, written + apart) else "another program's file is in its place"
+        if not self._keep(peer, answer, written + apart):
+            return "another program's file is in its place"
+        self.answers[peer.name]["heard"] = f"left word {max(0, -apart):.0f} s before this"
+        return ""
 
     def _keep(self, peer: Peer, answer: bytes, now: float) -> bool:
         """Keeps an answer, with how far that clock is from this one; False: it is none."""
@@ -284,13 +293,14 @@ def examine_cluster(
     }
     told = {"role": explain(config), "tasks": {}}
     if not cluster:
-        mend = "set TF_CONFIG as docs/start.md shows, or leave --cluster out"
+        mend = 'set it to {"cluster": {...}, "task": {...}}, or leave --cluster out'
         return told, [Problem("TF_CONFIG", "it names no cluster", mend)]
     task = config.task or ClusterTask()
     examination = ClusterExamination(task, cluster, config.model_dir, clock, timeout_secs)
     problems = examination.run()
     tasks = {
-        name: f"answered; clock {answer['apart']:+.1f} s" for name, answer in examination.answers.items()
+        name: f"{answer.get('heard', 'answered')}; clock {answer['apart']:+.1f} s"
+        for name, answer in examination.answers.items()
     }
     if config.model_dir is None:
         tasks["the directory"] = "not looked at: give --output-dir, to see that all share it"

@@ -27,6 +27,11 @@ from expcore.launch.shape import Shape
 _NAME = re.compile(r"[a-z]([a-z0-9-]*[a-z0-9])?")
 _LABEL = r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
 _CLAIM = re.compile(rf"{_LABEL}(\.{_LABEL})*")
+_WORD = r"[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*"
+_HOST = r"(?:localhost|[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+|[A-Za-z0-9-]+(?=:\d))(?::\d+)?/"
+_IMAGE = re.compile(
+    rf"(?:{_HOST})?{_WORD}(?:/{_WORD})*(?::\w[\w.-]{{0,127}})?(?:@[a-z0-9]+:[0-9a-f]{{32,}})?", re.A
+)
 _LONGEST_CLAIM = 253
 _LONGEST_VARIABLE = 131_071 - len("TF_CONFIG=")  # bytes that Linux takes in one, with its name and an end
 _MOST = 40  # characters of a name; the longest that is made of it has "-evaluator-" and an index more
@@ -75,8 +80,10 @@ class Deployment:
                 f"claim {self.claim!r}: it must be of words of lower-case letters, digits and '-', with "
                 "'.' between them, as names are in Kubernetes; give --claim"
             )
-        if not self.image or re.search(r"\s", self.image):
-            raise InvalidArgument(f"image {self.image!r}: a name without spaces; give --image")
+        if not _IMAGE.fullmatch(self.image):
+            raise InvalidArgument(
+                f"image {self.image!r}: it must be a name as registry/name:tag, in lower case; give --image"
+            )
         if self.file.startswith("-") or not self.file.isprintable():
             raise InvalidArgument(
                 f"file {self.file!r}: it must not begin with '-', which is an option's, and have no control "

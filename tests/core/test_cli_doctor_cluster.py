@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import socket
+import re
 import threading
 import time
 from contextlib import suppress
@@ -198,6 +199,28 @@ def test_versions_that_differ(monkeypatch):
         "it has keras 3.15.1, here it is not installed",
         "it has tensorflow 2.20.0, here it is 2.21.0",
     ]
+
+
+def test_parameter_servers_without_a_worker():
+    examination = ClusterExamination(
+        ClusterTask(task_type="chief"), cluster_of("chief", "ps"), None, RealClock(), timeout_secs=0.0
+    )
+    (problem,) = examination._shape()
+    assert "ps and no worker" in problem.what
+    whole = ClusterExamination(
+        ClusterTask(task_type="chief"), cluster_of("chief", "worker", "ps"), None, RealClock(), 0.0
+    )
+    assert whole._shape() == []
+
+
+def test_an_evaluator_says_that_it_only_read_what_others_left(tmp_path):
+    cluster = cluster_of("chief", "worker")
+    examine([(job, 0, cluster, str(tmp_path), RealClock()) for job in cluster])
+    evaluator = ClusterExamination(
+        ClusterTask(task_type="evaluator"), cluster, str(tmp_path), RealClock(), timeout_secs=5.0
+    )
+    assert evaluator.run() == []
+    assert all(re.fullmatch(r"left word \d+ s before this", a["heard"]) for a in evaluator.answers.values())
 
 
 def test_addresses_of_which_some_are_loopback():

@@ -106,6 +106,10 @@ def test_the_command_of_a_pod_is_the_one_that_runs_everywhere():
         (["--claim", "a..b"], "--claim"),
         (["--claim", f"{'a' * 63}." * 4 + "a"], "--claim"),
         (["--ps", "1", "--workers", "0"], "no worker"),
+        (["--image", "UPPER/a"], "--image"),
+        (["--image", "a:b:c"], "--image"),
+        (["--image=-rf"], "--image"),
+        (["--image", "a b"], "--image"),
         (["--workers", "100000"], "Linux takes 131,061 in a variable"),
         (["--restarts", "2147483648"], "not in the range"),
         (["--gpus", "2"], "use one device each"),
@@ -133,6 +137,16 @@ def test_a_file_that_cannot_be_one_is_told_in_a_line(file, told):
     assert done.stdout == ""
     (line,) = done.stderr.splitlines()
     assert told in line
+
+
+@pytest.mark.parametrize(
+    "image",
+    ["digits", "digits:1.0-rc_1", "host.example/p/digits", "host:5000/digits:1", f"a/b@sha256:{'0f' * 32}"],
+)
+def test_names_of_images_are_taken_as_they_are(image):
+    done = CliRunner().invoke(main, ["manifest", "line.py", "--image", image, "--claim", "c"])
+    for job in jobs(list(yaml.safe_load_all(done.stdout))).values():
+        assert container(job)["image"] == image
 
 
 def test_no_variable_is_put_into_the_command():

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import logging
+import zlib
 from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
-from expcore.errors import CheckpointCorrupt, listing
+from expcore.errors import CheckpointCorrupt, ModelMismatch, listing
 from expcore.loop import Advance, PendingSave
 from expcore.types import Clock
 from expcore_plugins.estimators.engine.batches import static_rows
@@ -146,6 +147,12 @@ class TrainingEngine:
             saved = SavedCheckpoint(wait_for(self.model_dir, step, self._clock))
             self._take_place(saved)
         variables = [n.variable for name in (MODEL, OPTIMIZER, EXTRA) for n in state.section(name)]
+        shapes = [(str(v.shape), str(v.dtype)) for v in variables]
+        if not workers.alike(zlib.crc32(repr(shapes).encode())):
+            raise ModelMismatch(
+                f"model {state.trainable.name!r} has other variables, or of other shapes, in another process "
+                "of the cluster; give all of them the same code and the same settings"
+            )
         values = workers.from_chief([v.read_value() for v in variables])
         for variable, value in zip(variables, values, strict=True):
             variable.assign(value)

@@ -62,6 +62,12 @@ class Workers:
         self.reading = Reading(shared, total, endless=not shared and not finite)
         return True
 
+    def alike(self, number: int) -> bool:
+        """Returns whether a whole number of 32 bits is the same in all processes; all call this together."""
+        bits = [bool(number >> i & 1) for i in range(32)]
+        set_somewhere, not_everywhere = self.any_of(*bits), self.any_of(*(not bit for bit in bits))
+        return not any(a and b for a, b in zip(set_somewhere, not_everywhere, strict=True))
+
     # -- while a graph is made ----------------------------------------------------------------------
 
     def each(self, step: Callable[[Any, Rows], Any], batch: Any) -> Any:

@@ -35,6 +35,7 @@ class Part:
         differentiating: whether a tape is at work, in which another may compute a part of its gradient.
         graph: of the step.
         own: the handles of variables, by id, of which it was said that each replica has its own.
+        speaks: whether it says what is to be said, and not another device of this process with the same step.
         tallied: the handles of metrics' variables, by id, to which was written what adds up.
     """
 
@@ -48,6 +49,7 @@ class Part:
     differentiating: bool = False
     graph: Any = None
     own: set[int] = field(default_factory=set)
+    speaks: bool = True
     tallied: set[int] = field(default_factory=set)
 
     def __post_init__(self) -> None:
@@ -78,8 +80,8 @@ class Part:
             )
 
     def tell(self, what: str, text: str) -> None:
-        """Warns of something, once for each replica's step that is traced."""
-        if what not in self.told:
+        """Warns of something, once for each step that is traced."""
+        if self.speaks and what not in self.told:
             self.told.add(what)
             _LOG.warning("model %r: %s", self.model, text)
 

@@ -11,7 +11,7 @@ from typing import Any
 from expcore.errors import InvalidArgument, listing, one_line
 from expcore_plugins.estimators.engine.batches import with_rows_unknown
 from expcore_plugins.estimators.engine.calls import named_logs
-from expcore_plugins.estimators.engine.devices import name_of, parts_of
+from expcore_plugins.estimators.engine.devices import Devices, name_of, parts_of
 from expcore_plugins.estimators.engine.lineage import Lineage
 from expcore_plugins.estimators.engine.replicas import Rows
 from expcore_plugins.estimators.engine.terms import NoTerms
@@ -82,6 +82,7 @@ class KerasReplica(KerasTrainable):
             one for metric in self.native.metrics for v in metric.variables for one in parts_of(v.value)
         ]
         part = Part(self.name, rows, Lineage(batch, counters))
+        part.speaks = rows.replica == 0 or not isinstance(self._workers, Devices)
         part.graph, part.own = tf.compat.v1.get_default_graph(), {id(one.handle) for one in counters}
         with part_is(part):
             logs = dict(named_logs(self._traced(batch, rows)))

@@ -41,6 +41,23 @@ def other_data(folder):
     estimator(folder).train(lambda: data(random_rows=True), max_steps=5)
 
 
+def other_model(folder):
+    """The worker's model has a layer more."""
+    global model
+    usual = model
+
+    def model():
+        import keras
+
+        built = usual()
+        if not run_is_chief():
+            built.add(keras.layers.Dense(1))
+            built.compile("sgd", "mse")
+        return built
+
+    estimator(folder).train(data, max_steps=5)
+
+
 def used_before(folder):
     import tensorflow as tf
 

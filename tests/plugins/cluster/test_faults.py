@@ -28,6 +28,12 @@ def test_processes_that_read_different_data_say_so(ended):
     assert all("different batches" in line for line in last.values()), last
 
 
+def test_processes_whose_models_differ_say_so(ended):
+    codes, last = ended("other_model")
+    assert set(codes.values()) == {64}
+    assert all("has other variables, or of other shapes" in line for line in last.values()), last
+
+
 def test_processes_of_which_some_share_the_data_say_so(ended):
     codes, last = ended("mixed")
     assert set(codes.values()) == {64}
