@@ -128,6 +128,7 @@ def keras_for(model: Any) -> Iterator[None]:
             change(losses, name, lambda _: _as_it_is)
         for place in (tf.distribute.Strategy, tf.distribute.ReplicaContext):
             change(place, "num_replicas_in_sync", _told_of_count)
+        change(tf, "tensordot", _tensordot)
         change(tf.nn, "scale_regularization_loss", lambda _: tf.reduce_sum)
         change(tf.nn, "compute_average_loss", _average_loss)
         change(losses, "apply_mask", lambda _: partial(apply_mask, losses.squeeze_or_expand_to_same_rank))
@@ -329,6 +330,25 @@ def _average_loss(average: Any) -> Any:
         return tf.reduce_sum(per_example * weight) / rows
 
     return averaged
+
+
+def _tensordot(tensordot: Any) -> Any:
+    """``tf.tensordot``, which copies what it is given where the number of rows is not known beforehand.
+
+    A dense layer over sequences is that: the same product is made of the same numbers, without the copy.
+    """
+
+    def product(a: Any, b: Any, axes: Any, name: str | None = None) -> Any:
+        import tensorflow as tf
+
+        a, b = tf.convert_to_tensor(a), tf.convert_to_tensor(b)
+        plain = isinstance(axes, int) and axes == 1 and b.shape.rank == 2 and (a.shape.rank or 0) > 2
+        if not (is_traced_here() and plain and list(a.shape).count(None) == 1 and a.shape[-1] is not None):
+            return tensordot(a, b, axes, name)
+        rows = tf.matmul(tf.reshape(a, [-1, a.shape[-1]]), b)
+        return tf.reshape(rows, [*(-1 if size is None else size for size in a.shape[:-1]), b.shape[1]])
+
+    return product
 
 
 def _own_seed(following: Any) -> Any:
