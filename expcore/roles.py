@@ -77,12 +77,10 @@ def _without_meaning(schedule: str, kind: str | None, *, others: str | None) -> 
         return "an evaluator takes no part in training", by_task
     if kind == "evaluator" and schedule in _SERVING:
         return "an evaluator is outside of the cluster, and nobody needs it as a server", by_task
-    if schedule in _SERVING and kind in ("chief", "master"):
+    if schedule in _SERVING and (kind in ("chief", "master") or others is not None):
         return "it trains, and nobody needs it as a server", by_task
     if others is None:
         return None
-    if schedule in _SERVING and kind == "worker":
-        return "it trains, and nobody needs it as a server", by_task
     if schedule in _EVALUATING:
         return others, "evaluate in a process without TF_CONFIG, or in an evaluator"
     if schedule == "continuous_train_and_evaluate":

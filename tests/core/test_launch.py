@@ -133,10 +133,9 @@ os.kill(os.getpid(), 9)
 """
     monkeypatch.chdir(tmp_path)
     cluster = Cluster(tmp_path, {"chief": waits, "worker": dies}, shape=Shape(1), restarts=restarts)
-    began = time.monotonic()
+    monkeypatch.setattr("expcore.launch.supervisor._LOST_SECS", 600.0)  # it ends since it is asked to
     assert cluster.run() == 137
     assert cluster.said == [("chief-0", "saved")] * (1 + restarts)
-    assert time.monotonic() - began < 20  # the time that they are given at most
 
 
 def test_who_lost_a_peer_did_not_fail_first(tmp_path):

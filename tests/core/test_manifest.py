@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import kubernetes_validate
 import pytest
@@ -147,6 +148,14 @@ def test_names_of_images_are_taken_as_they_are(image):
     done = CliRunner().invoke(main, ["manifest", "line.py", "--image", image, "--claim", "c"])
     for job in jobs(list(yaml.safe_load_all(done.stdout))).values():
         assert container(job)["image"] == image
+
+
+@pytest.mark.parametrize(("workers", "code"), [(3884, 0), (3885, 64)])
+def test_as_many_workers_as_the_page_says_fit_into_tf_config(workers, code):
+    words = ["manifest", "digits.py", "--image", "i", "--claim", "c", "--workers", str(workers)]
+    done = CliRunner().invoke(main, words)
+    assert done.exit_code == code
+    assert f"{3884:,} workers" in (Path(__file__).parents[2] / "docs" / "clusters.md").read_text()
 
 
 def test_no_variable_is_put_into_the_command():

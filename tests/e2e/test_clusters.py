@@ -74,22 +74,26 @@ def killed():
 """
 
 
+def expcore(*words):
+    """Runs the command with the digits at hand."""
+    return subprocess.run(
+        [sys.executable, "-m", "expcore.cli", *words],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(ROOT / "examples" / "digits"), "TF_CPP_MIN_LOG_LEVEL": "2"},
+        timeout=500,
+        check=False,
+    )
+
+
 @pytest.fixture
 def launch(tmp_path):
     """Launches the digits and returns what was printed, and the model directory."""
     (tmp_path / "small.py").write_text(SMALL)
 
     def run(*words):
-        command = [sys.executable, "-m", "expcore.cli", "launch", str(tmp_path / "small.py")]
         place = tmp_path / "runs"
-        env = {**os.environ, "PYTHONPATH": str(ROOT / "examples" / "digits"), "TF_CPP_MIN_LOG_LEVEL": "2"}
-        done = subprocess.run(
-            [*command, "--output-dir", str(place), *words],
-            capture_output=True,
-            text=True,
-            env=env,
-            timeout=500,
-        )
+        done = expcore("launch", str(tmp_path / "small.py"), "--output-dir", str(place), *words)
         assert done.returncode == 0, done.stderr[-4000:]
         return done.stderr, place
 
@@ -128,16 +132,7 @@ def test_several_devices_of_one_process_train_the_digits(tmp_path):
     )
     program = DEVICES + SMALL.replace("        whole.estimator,", f"        {estimator},")
     (tmp_path / "devices.py").write_text(program)
-    env = {**os.environ, "PYTHONPATH": str(ROOT / "examples" / "digits"), "TF_CPP_MIN_LOG_LEVEL": "2"}
-    words = ["run", str(tmp_path / "devices.py"), "--output-dir", str(place)]
-    done = subprocess.run(
-        [sys.executable, "-m", "expcore.cli", *words],
-        capture_output=True,
-        text=True,
-        env=env,
-        timeout=300,
-        check=False,
-    )
+    done = expcore("run", str(tmp_path / "devices.py"), "--output-dir", str(place))
     assert done.returncode == 0, done.stderr[-4000:]
     assert [step for step, _ in evaluations(place)] == [400, 800]
     assert evaluations(place)[-1][1] >= 0.97
@@ -151,15 +146,8 @@ def test_where_the_evaluator_is_killed_the_others_save_and_end(tmp_path):
         "digits.eval_input_fn", "killed"
     )
     (tmp_path / "killed.py").write_text(small + KILLED)
-    env = {**os.environ, "PYTHONPATH": str(ROOT / "examples" / "digits"), "TF_CPP_MIN_LOG_LEVEL": "2"}
-    words = [str(tmp_path / "killed.py"), "--workers", "1", "--evaluator", "--output-dir", str(place)]
-    done = subprocess.run(
-        [sys.executable, "-m", "expcore.cli", "launch", *words],
-        capture_output=True,
-        text=True,
-        env=env,
-        timeout=300,
-        check=False,
+    done = expcore(
+        "launch", str(tmp_path / "killed.py"), "--workers", "1", "--evaluator", "--output-dir", str(place)
     )
     assert done.returncode == 137, done.stderr[-4000:]
     assert "evaluator-0 failed first, with exit code 137" in done.stderr
@@ -178,15 +166,8 @@ def test_where_one_is_asked_to_end_by_a_signal_training_is_not_taken_for_done(tm
         "        train_steps=800,", "        train_steps=800,\n        train_hooks=[Ask()],"
     )
     (tmp_path / "asked.py").write_text(small + ASKED.replace("ASKED", repr(task)).replace("AT", str(at)))
-    env = {**os.environ, "PYTHONPATH": str(ROOT / "examples" / "digits"), "TF_CPP_MIN_LOG_LEVEL": "2"}
-    words = [str(tmp_path / "asked.py"), "--workers", "1", "--restarts", "1", "--output-dir", str(place)]
-    done = subprocess.run(
-        [sys.executable, "-m", "expcore.cli", "launch", *words],
-        capture_output=True,
-        text=True,
-        env=env,
-        timeout=300,
-        check=False,
+    done = expcore(
+        "launch", str(tmp_path / "asked.py"), "--workers", "1", "--restarts", "1", "--output-dir", str(place)
     )
     assert done.returncode == 0, done.stderr[-4000:]
     assert f"{task}-0 failed with exit code 143" in done.stderr

@@ -97,10 +97,18 @@ class Lineage:
         """Whether a number is computed of how many rows there are, and of nothing else of them."""
         if tensor.shape.rank != 0 or not self.differs(tensor):
             return False
-        if self.counts_rows(tensor):
-            return True
-        sources = [t for t in tensor.op.inputs if self.differs(t)]
-        return bool(sources) and all(map(self._is_of_counts, sources))
+        waiting, seen = [tensor], {key(tensor)}
+        while waiting:
+            one = waiting.pop()
+            if self.counts_rows(one):
+                continue
+            sources = [t for t in one.op.inputs if self.differs(t)]
+            if not sources or any(t.shape.rank != 0 for t in sources):
+                return False
+            new = [t for t in sources if key(t) not in seen]
+            seen.update(map(key, new))
+            waiting.extend(new)
+        return True
 
     def _is_other_dimension(self, tensor: Any) -> bool:
         """Whether a number is a dimension of something dense that is as large in all replicas."""

@@ -57,7 +57,7 @@ def _write(assign: Any, variable: Any, value: Any) -> Any:
     if not is_traced_here():
         return assign(value)
     part, value = part_here(), tf.convert_to_tensor(keras.ops.convert_to_tensor(value))
-    if value.graph is part.graph and part.lineage.differs(value):
+    if part.lineage.differs(value) and value.graph is part.graph:
         try:
             value = part.terms.of_all(value)
         except NoTerms as error:

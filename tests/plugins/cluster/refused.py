@@ -259,6 +259,9 @@ def keep_under_a_condition(layer, x):
 
 
 def keep_what_is_the_same(layer, x):
+    with tf.init_scope():
+        of_no_graph = tf.constant(2.0)
+    layer.kept.assign(of_no_graph)
     layer.kept.assign(layer.kept + 1.0)
     layer.raw.assign_add(1.0)
 

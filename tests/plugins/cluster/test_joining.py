@@ -46,3 +46,14 @@ def test_who_trains_alone_leaves_nobody_waiting(jobs, told):
     with pytest.raises(ClusterError, match=told):
         check_trains_alone("it", config(**jobs))
     check_trains_alone("it", config(chief=1))
+
+
+@pytest.mark.tf
+def test_who_was_told_that_training_is_complete_does_not_train_alone(tmp_path):
+    from expcore_plugins.estimators.keras import KerasEstimator
+
+    for jobs in ({"chief": 1, "worker": 1}, {"chief": 1, "worker": 1, "ps": 1}):
+        estimator = KerasEstimator(lambda: None, config=config(**jobs).replace(model_dir=str(tmp_path)))
+        estimator.trains_no_more()
+        with pytest.raises(ClusterError, match="train in a new process"):
+            estimator.train(lambda: None, max_steps=1)

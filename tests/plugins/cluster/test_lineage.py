@@ -136,6 +136,16 @@ def test_rows_that_do_not_meet_raise_no_alarm(name):
     assert found is None, found.name
 
 
+def test_a_number_that_is_used_again_and_again_is_looked_at_once():
+    def call(x):
+        number = tf.cast(tf.size(x), tf.float32)
+        for _ in range(60):  # in 2**60 ways
+            number = number + number * number
+        return x / number
+
+    assert traced(lambda lineage, result: lineage.meeting(result), call).type == "RealDiv"
+
+
 def write(x, kept):
     kept.assign(tf.reduce_mean(x))
 
