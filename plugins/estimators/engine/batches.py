@@ -48,7 +48,11 @@ def rows_between(batch: Any, first: Any, end: Any) -> Any:
 
 
 def with_rows_unknown(batch: Any) -> Any:
-    """Returns the same batch, of whose dense components nobody knows how many rows they have."""
+    """Returns the same batch, of whose dense components nobody knows how many rows they have.
+
+    So it is while a step is traced. The condition is always true, and TensorFlow leaves it out before the step
+    runs, with shapes that it knows: an operation on a shape that is not known costs more.
+    """
     import tensorflow as tf
 
     def unknown(component: Any) -> Any:
@@ -58,7 +62,9 @@ def with_rows_unknown(batch: Any) -> Any:
             or component.shape.rank in (None, 0)
         ):
             return component
-        return tf.compat.v1.placeholder_with_default(component, [None, *component.shape[1:]])
+        if component.shape[0] is None:
+            return tf.identity(component)
+        return tf.cond(tf.constant(True), lambda: component, lambda: component[:0])
 
     return tf.nest.map_structure(unknown, batch, expand_composites=False)
 

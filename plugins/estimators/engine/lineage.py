@@ -53,7 +53,8 @@ class Lineage:
 
     def are_rows(self, tensor: Any) -> bool:
         """Whether a tensor is one of the batch, if in another shape and type, as ids that are looked up."""
-        while tensor.op.type in ("Reshape", "ExpandDims", "Squeeze", "Cast", "Identity", "SelectV2"):
+        kinds = ("Reshape", "ExpandDims", "Squeeze", "Cast", "Identity", "SelectV2")
+        while key(tensor) not in self._rows and tensor.op.type in kinds:
             # Keras looks up negative ids from the end, else the ids themselves.
             tensor = tensor.op.inputs[2 if tensor.op.type == "SelectV2" else 0]
         return key(tensor) in self._rows
