@@ -50,8 +50,8 @@ def rows_between(batch: Any, first: Any, end: Any) -> Any:
 def with_rows_unknown(batch: Any) -> Any:
     """Returns the same batch, of whose dense components nobody knows how many rows they have.
 
-    So it is while a step is traced. The condition is always true, and TensorFlow leaves it out before the step
-    runs, with shapes that it knows: an operation on a shape that is not known costs more.
+    So it is while a step is traced. The condition is always true, and TensorFlow leaves it out before the
+    step runs, with shapes that it knows: an operation on a shape that is not known costs more.
     """
     import tensorflow as tf
 
