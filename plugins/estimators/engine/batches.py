@@ -47,26 +47,20 @@ def rows_between(batch: Any, first: Any, end: Any) -> Any:
     return tf.nest.map_structure(part, batch, expand_composites=False)
 
 
-def with_rows_unknown(batch: Any) -> Any:
-    """Returns the same batch, of whose dense components nobody knows how many rows they have.
+def with_rows_unknown(spec: Any) -> Any:
+    """Returns the structure of specs of the same batch, of which nobody knows how many rows it has.
 
-    So it is while a step is traced. The condition is always true, and TensorFlow leaves it out before the
-    step runs, with shapes that it knows: an operation on a shape that is not known costs more.
+    A step that is traced for it takes no number of rows for a constant. Called with a batch whose shape is
+    known it runs as if it had been traced for that: TensorFlow puts the function into the loop first.
     """
     import tensorflow as tf
 
-    def unknown(component: Any) -> Any:
-        if (
-            not is_tensor(component)
-            or not isinstance(component, tf.Tensor)
-            or component.shape.rank in (None, 0)
-        ):
-            return component
-        if component.shape[0] is None:
-            return tf.identity(component)
-        return tf.cond(tf.constant(True), lambda: component, lambda: component[:0])
+    def unknown(leaf: Any) -> Any:
+        if not isinstance(leaf, tf.TensorSpec) or leaf.shape.rank in (None, 0):
+            return leaf
+        return tf.TensorSpec([None, *leaf.shape[1:]], leaf.dtype, leaf.name)
 
-    return tf.nest.map_structure(unknown, batch, expand_composites=False)
+    return tf.nest.map_structure(unknown, spec, expand_composites=False)
 
 
 def fingerprint(batch: Any) -> Any:

@@ -31,11 +31,13 @@ class Reading(NamedTuple):
     Attributes:
         shared: whether all read the same batches, and each takes its own rows of them; else each reads
             batches of its own, which together are a step's.
+        rows: of a batch that this process reads, where all have always as many; else None.
         total: rows of a step, where each reads its own and they are always as many; else None.
         endless: whether each reads its own, and nobody's end.
     """
 
     shared: bool = True
+    rows: int | None = None
     total: int | None = None
     endless: bool = False
 

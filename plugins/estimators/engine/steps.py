@@ -10,6 +10,7 @@ from functools import partial
 from typing import Any, cast
 
 from expcore.errors import ExpcoreError, InvalidInput, NotCompiled
+from expcore_plugins.estimators.engine.batches import with_rows_unknown
 from expcore_plugins.estimators.engine.calls import Loop, Made, count_of, floats, named_logs
 from expcore_plugins.estimators.engine.coordinator import Coordinator
 from expcore_plugins.estimators.engine.devices import container_of
@@ -95,7 +96,7 @@ class StepBuilder:
         joint = training and isinstance(self._replicas, Workers)
         if joint:
             self._model.prepare(spec)
-        step = self._traced(function, spec)
+        step = self._traced(function, with_rows_unknown(spec) if joint else spec)
         if training:
             self._state.used.extend(_used_by(step))
         if joint:

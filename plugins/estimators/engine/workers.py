@@ -58,8 +58,9 @@ class Workers:
         some_share, some_do_not, unknown, finite = self.any_of(shared, not shared, rows is None, not endless)
         if some_share and some_do_not:
             return False
-        total = None if shared or unknown else int(self.together([np.int32(rows)])[0])
-        self.reading = Reading(shared, total, endless=not shared and not finite)
+        rows = None if unknown else rows
+        total = None if shared or rows is None else int(self.together([np.int32(rows)])[0])
+        self.reading = Reading(shared, rows, total, endless=not shared and not finite)
         return True
 
     def alike(self, number: int) -> bool:
@@ -77,7 +78,7 @@ class Workers:
             import tensorflow as tf
 
             replica = tf.get_static_value(tf.distribute.get_replica_context().replica_id_in_sync_group)
-            rows = rows_of(batch)
+            rows = rows_of(batch) if self.reading.rows is None else self.reading.rows
             with _numbers_of(replica):
                 if not self.reading.shared:
                     total = self.reading.total

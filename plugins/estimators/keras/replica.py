@@ -9,7 +9,6 @@ from contextlib import AbstractContextManager
 from typing import Any
 
 from expcore.errors import InvalidArgument, listing, one_line
-from expcore_plugins.estimators.engine.batches import with_rows_unknown
 from expcore_plugins.estimators.engine.calls import named_logs
 from expcore_plugins.estimators.engine.devices import Devices, name_of, parts_of
 from expcore_plugins.estimators.engine.lineage import Lineage
@@ -77,7 +76,8 @@ class KerasReplica(KerasTrainable):
     def _on_rows(self, batch: Any, rows: Rows) -> Any:
         import tensorflow as tf
 
-        batch = with_rows_unknown(batch)  # so that no step takes their number for a constant
+        # Tensors of its own: what is counted of the batch outside of the step is none of its rows.
+        batch = tf.nest.map_structure(lambda t: tf.identity(t) if isinstance(t, tf.Tensor) else t, batch)
         counters = [
             one for metric in self.native.metrics for v in metric.variables for one in parts_of(v.value)
         ]
