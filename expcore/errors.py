@@ -123,7 +123,7 @@ class CannotWrite(ExpcoreError, OSError):
 
 
 class Locked(ExpcoreError, RuntimeError):
-    """Another trainer is at work in the same model directory."""
+    """Another trainer, or another launcher, is at work in the same model directory."""
 
     exit_code = EXIT_LOCKED
 

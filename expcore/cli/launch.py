@@ -76,6 +76,7 @@ def launch(
     from expcore.cli.experiment_file import check_file
     from expcore.clock import RealClock
     from expcore.launch import Shape, Supervisor, leave_network
+    from expcore.passes.lock import launcher_lock
 
     level = log_level(ctx, debug=debug, verbose=verbose, quiet=quiet)
     choose(use, off, no_plugins=no_plugins)  # the processes find it in their environment
@@ -91,7 +92,7 @@ def launch(
     flags = {"--allow-server": allow_server, "--allow-imports": allow_imports}
     flags |= {"--debug": debug, "--verbose": verbose, "--quiet": quiet}
     command += [flag for flag, given in flags.items() if given]
-    with logging_to_stderr(level), _view(everything=verbose) as (say, look):
+    with logging_to_stderr(level), launcher_lock(output_dir), _view(everything=verbose) as (say, look):
         supervisor = Supervisor(
             shape,
             # Where there is an evaluator, the chief need not evaluate as well.

@@ -99,8 +99,9 @@ def main() -> None:
     """Runs the life of a machine-learning experiment: train, evaluate, export, stop when good enough.
 
     Exit codes: 0 done, 1 a check found something, 64 bad usage or config, 65 corrupt checkpoint, 69 port or
-    peer not available, 70 a fault of a plugin or of expcore, 73 cannot write, 75 locked by another trainer,
-    124 no news within the timeout, 138 a peer was lost, 130 and 143 stopped by a signal with the state saved.
+    peer not available, 70 a fault of a plugin or of expcore, 73 cannot write, 75 locked by another trainer or
+    launcher, 124 no news within the timeout, 138 a peer was lost, 130 and 143 stopped by a signal with the
+    state saved.
     """
 
 

@@ -1,4 +1,4 @@
-"""One trainer a model directory: an advisory lock that the system lets go when its process ends."""
+"""One trainer, and one launcher, a model directory: locks that the system lets go when a process ends."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import json
 import logging
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 from expcore.errors import CannotWrite, Locked
@@ -29,15 +29,28 @@ def _let_go() -> None:
 os.register_at_fork(after_in_child=_let_go)
 
 
-@contextmanager
-def trainer_lock(model_dir: str) -> Iterator[None]:
+def trainer_lock(model_dir: str) -> AbstractContextManager[None]:
     """Holds ``<model_dir>/expcore/lock`` while training.
 
     Raises:
         Locked: another process trains in this directory; the message names it.
         CannotWrite: the lock file cannot be made or written.
     """
-    path = Path(model_dir) / LOG_DIR / "lock"
+    return _lock(Path(model_dir, LOG_DIR, "lock"), model_dir, "is training in it")
+
+
+def launcher_lock(model_dir: str) -> AbstractContextManager[None]:
+    """Holds ``<model_dir>/expcore/launch/lock`` while a cluster runs, whose logs are beside it.
+
+    Raises:
+        Locked: another launcher runs a cluster in this directory; the message names it.
+        CannotWrite: the lock file cannot be made or written.
+    """
+    return _lock(Path(model_dir, LOG_DIR, "launch", "lock"), model_dir, "runs a cluster in it")
+
+
+@contextmanager
+def _lock(path: Path, model_dir: str, doing: str) -> Iterator[None]:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
@@ -45,7 +58,7 @@ def trainer_lock(model_dir: str) -> Iterator[None]:
         raise CannotWrite(f"{path}: the lock cannot be made ({error}); mend its permissions") from error
     _held.add(file)
     try:
-        _take(file, path, model_dir)
+        _take(file, path, model_dir, doing)
         yield
     finally:
         if file in _held:
@@ -53,16 +66,16 @@ def trainer_lock(model_dir: str) -> Iterator[None]:
             os.close(file)
 
 
-def _take(file: int, path: Path, model_dir: str) -> None:
+def _take(file: int, path: Path, model_dir: str, doing: str) -> None:
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
         if error.errno in (errno.EWOULDBLOCK, errno.EACCES):
             raise Locked(
-                f"model directory {model_dir!r}: {_holder(path)} is training in it; "
+                f"model directory {model_dir!r}: {_holder(path)} {doing}; "
                 "only one may; wait for it, stop it, or give another directory"
             ) from error
-        _LOG.warning("%s: this file system has no locks (%s); see that no second trainer starts", path, error)
+        _LOG.warning("%s: this file system has no locks (%s); see that no second one starts", path, error)
         return
     try:
         os.ftruncate(file, 0)

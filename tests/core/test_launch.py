@@ -19,6 +19,7 @@ from expcore.clock import RealClock
 from expcore.errors import InvalidArgument
 from expcore.launch import Shape, Supervisor
 from expcore.launch.shape import Task
+from expcore.passes.lock import launcher_lock
 from expcore.tf_config import parse_tf_config
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="Linux ends children with their parent")
@@ -395,6 +396,21 @@ def test_the_command_names_the_first_failure(tmp_path, monkeypatch):
     done = CliRunner().invoke(main, words)
     assert done.exit_code == 64
     assert done.stderr.splitlines()[-1] == "expcore: chief-0 failed first, with exit code 64"
+
+
+def test_a_second_launcher_of_a_directory_is_refused_and_leaves_the_logs_alone(tmp_path, monkeypatch):
+    monkeypatch.setattr("expcore.launch.leave_network", lambda: None)
+    (tmp_path / "fails.py").write_text("")
+    words = ["launch", str(tmp_path / "fails.py"), "--workers", "0", "--output-dir", str(tmp_path / "runs")]
+    log = tmp_path / "runs" / "expcore" / "launch" / "chief-0.log"
+    with launcher_lock(str(tmp_path / "runs")):
+        log.write_text("of the first\n")
+        done = CliRunner().invoke(main, words)
+    assert done.exit_code == 75
+    assert f"process {os.getpid()} on " in done.stderr
+    assert "runs a cluster in it; only one may" in done.stderr
+    assert log.read_text() == "of the first\n"
+    assert CliRunner().invoke(main, words).exit_code == 64  # it runs, once the other has ended
 
 
 CHATTER = [

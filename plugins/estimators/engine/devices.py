@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from typing import Any
 
+from expcore.clock import RealClock
 from expcore_plugins.estimators.engine.replicas import Alone
 from expcore_plugins.estimators.engine.workers import Workers
 
@@ -19,7 +20,7 @@ class Devices(Alone, Workers):
     """
 
     def __init__(self, strategy: Any) -> None:
-        Workers.__init__(self, strategy, chief=True)
+        Workers.__init__(self, strategy, chief=True, clock=RealClock())
 
     def scope(self) -> AbstractContextManager[Any]:
         """A context in which each variable is made on every device."""

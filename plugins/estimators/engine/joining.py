@@ -77,7 +77,7 @@ def joined(subject: str, config: Any, clock: Clock) -> Workers:
         with ended_after(_JOIN_SECS), signals_kept():
             _JOINED[key] = _strategy(subject, jobs, kind, index)
         warn_of(f"{kind} {index}", address)
-    return Workers(_JOINED[key], chief=bool(config_value(config, "is_chief")))
+    return Workers(_JOINED[key], chief=bool(config_value(config, "is_chief")), clock=clock)
 
 
 def coordinated(config: Any, clock: Clock) -> Coordinator:

@@ -32,7 +32,7 @@ def joint_loop(
     loop = tf.function(graph, autograph=False).get_concrete_function(
         tf.data.IteratorSpec(spec), tf.TensorSpec((), tf.int64)
     )
-    return partial(_run, loop, names)
+    return partial(_run, workers, loop, names)
 
 
 def _graph(
@@ -92,6 +92,8 @@ def _look(batch: Any, some: Any) -> Any:
     return tf.cond(some, lambda: fingerprint(batch.get_value()), lambda: tf.constant(0, tf.int64))
 
 
-def _run(loop: Any, names: list[str], iterator: Any, n: int) -> Made:
-    done, more, same, logs = loop(iterator, count_of(n))
-    return Made(int(done), bool(more), lambda: floats(zip(names, logs, strict=True)), bool(same))
+def _run(workers: Workers, loop: Any, names: list[str], iterator: Any, n: int) -> Made:
+    with workers.waits():
+        done, more, same, logs = loop(iterator, count_of(n))
+        done = int(done)
+    return Made(done, bool(more), lambda: floats(zip(names, logs, strict=True)), bool(same))

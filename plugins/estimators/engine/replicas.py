@@ -73,6 +73,10 @@ class Alone:
         """A context in which the loss of another process is told as such, here an empty one."""
         return nullcontext()
 
+    def waits(self) -> AbstractContextManager[None]:
+        """A context of an operation that all processes make together, here an empty one."""
+        return nullcontext()
+
 
 class NotJoined(Alone):
     """A task of a cluster that does not join it, since training was complete before it began."""

@@ -13,9 +13,11 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
 from expcore.errors import PeerLost
+from expcore.types import Clock
 from expcore_plugins.estimators.engine.batches import rows_between, rows_of
 from expcore_plugins.estimators.engine.messages import reason
 from expcore_plugins.estimators.engine.replicas import SEED_STRIDE, Reading, Rows
+from expcore_plugins.estimators.engine.waiting import Waiting
 
 _ABORTED = re.compile(r"Collective ops is aborted by: (.*)")
 
@@ -26,6 +28,7 @@ class Workers:
     Args:
         strategy: a ``tf.distribute.MultiWorkerMirroredStrategy`` with one device in each process.
         chief: whether this process writes checkpoints.
+        clock: measures how long one waits for the others.
 
     Attributes:
         count: of replicas, one a process.
@@ -33,7 +36,8 @@ class Workers:
         reading: how they read; what steps are traced with.
     """
 
-    def __init__(self, strategy: Any, *, chief: bool) -> None:
+    def __init__(self, strategy: Any, *, chief: bool, clock: Clock) -> None:
+        self._waiting = Waiting(clock)
         self._strategy, self.chief, self.reading = strategy, chief, Reading()
         self.count = int(strategy.num_replicas_in_sync)
         self._sums: dict[str, Any] = {}
@@ -173,7 +177,12 @@ class Workers:
         place = repr(specs)
         if place not in self._sums:  # not called as a tf.function, which warns of so many kinds of values
             self._sums[place] = tf.function(self.summed, autograph=False).get_concrete_function(specs)
-        return list(self._sums[place](own))
+        with self.waits():
+            return list(self._sums[place](own))
+
+    def waits(self) -> AbstractContextManager[None]:
+        """A context of an operation that all processes make together; a long one is told."""
+        return self._waiting.here()
 
     @contextmanager
     def watched(self) -> Iterator[None]:
@@ -185,7 +194,8 @@ class Workers:
         import tensorflow as tf
 
         try:
-            yield
+            with self._waiting.watched():
+                yield
         except (
             tf.errors.UnavailableError,
             tf.errors.DeadlineExceededError,
