@@ -884,6 +884,13 @@ IN_THE_CAMPAIGN_ONLY = (
     "adam",
     "weights",
     "a running mean of its own",
+    "a loss function that takes the sum itself",
+    "a loss of the whole batch",
+    "a mean of some rows",
+    "gradients that are computed anew",
+    "losses with learned weights",
+    "optimizers in a dict",
+    "sums of products",
 )
 BETWEEN_PROCESSES_ONLY = (
     "sgd",
