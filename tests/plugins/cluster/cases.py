@@ -891,15 +891,15 @@ IN_THE_CAMPAIGN_ONLY = (
     "losses with learned weights",
     "optimizers in a dict",
     "sums of products",
+    "averages",
+    "weights, their sum",
 )
 BETWEEN_PROCESSES_ONLY = (
     "sgd",
-    "averages",
     "clipnorm",
     "accumulation",
     "a last batch that is short",
     "weights, their mean",
-    "weights, their sum",
     "class weights",
     "sparse and ragged",
     "a training step of its own",
