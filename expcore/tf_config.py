@@ -6,7 +6,7 @@ import ipaddress
 import json
 import logging
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
@@ -111,6 +111,44 @@ def parse_tf_config(source: str | Mapping[str, Any] | None, *, warn: bool = True
     )
 
 
+def tf_config_faults(source: str | Mapping[str, Any] | None) -> list[ClusterError]:
+    """Returns what is wrong with TF_CONFIG, each fault that does not follow from another; none: it is right.
+
+    Args:
+        source: as for ``parse_tf_config``, which raises the first of them.
+    """
+    found: list[ClusterError] = []
+
+    def tried(check: Callable[..., Any], *args: Any) -> Any:
+        try:
+            return check(*args)
+        except ClusterError as error:
+            found.append(error)
+            return None
+
+    if (config := tried(_load, source)) is None:
+        return found
+    for key in config:
+        tried(_check_key, config, key, False)
+    cluster = config.get("cluster") or {}
+    seen: dict[str, str] = {}
+    for job, addresses in cluster.items() if isinstance(cluster, Mapping) else ():
+        before = len(found)
+        tried(_check_job, job, addresses)
+        if len(found) == before:
+            for n, address in enumerate(addresses):
+                tried(_check_address, address, f"{_at('.cluster', job)}[{n}]", seen)
+    return found or _first_fault(config)
+
+
+def _first_fault(config: Mapping[str, Any]) -> list[ClusterError]:
+    try:
+        parse_tf_config(config, warn=False)
+    except ClusterError as error:
+        return [error]
+    return []
+
+
 def is_loopback(address: str) -> bool:
     """Whether an address, with or without a port, can only be reached from this machine."""
     found = _ADDRESS.fullmatch(address)
@@ -171,18 +209,23 @@ def _refuse_twice(value: Any, path: str) -> None:
 
 
 def _check_top(config: Mapping[str, Any], warn: bool) -> None:
-    for key, value in config.items():
-        if key not in _KNOWN_KEYS:
-            text = key if isinstance(key, str) else ""
-            # Without these a process would do something else than was meant, such as train alone.
-            if meant := nearest(text, [name for name in ("cluster", "task") if name not in config]):
-                _fail(_at("", key), value, f"the key is not known{meant.rstrip('?')}", "correct it")
-            if warn:
-                close = nearest(text, _KNOWN_KEYS)
-                _LOG.warning("TF_CONFIG: the key %s is not known and is ignored%s", shown(key), close)
-        elif value is not None and not isinstance(value, _KNOWN_KEYS[key][0]):
-            _fail(f".{key}", value, f"it must be {_KNOWN_KEYS[key][1]}", "correct it or leave it out")
-    if config.get("model_dir") == "":
+    for key in config:
+        _check_key(config, key, warn)
+
+
+def _check_key(config: Mapping[str, Any], key: Any, warn: bool) -> None:
+    value = config[key]
+    if key not in _KNOWN_KEYS:
+        text = key if isinstance(key, str) else ""
+        # Without these a process would do something else than was meant, such as train alone.
+        if meant := nearest(text, [name for name in ("cluster", "task") if name not in config]):
+            _fail(_at("", key), value, f"the key is not known{meant.rstrip('?')}", "correct it")
+        if warn:
+            close = nearest(text, _KNOWN_KEYS)
+            _LOG.warning("TF_CONFIG: the key %s is not known and is ignored%s", shown(key), close)
+    elif value is not None and not isinstance(value, _KNOWN_KEYS[key][0]):
+        _fail(f".{key}", value, f"it must be {_KNOWN_KEYS[key][1]}", "correct it or leave it out")
+    elif key == "model_dir" and value == "":
         _fail(".model_dir", "", "it must not be empty", "give a path or leave it out")
 
 
@@ -190,18 +233,22 @@ def _read_jobs(cluster: Mapping[str, Any]) -> dict[str, list[str]]:
     jobs: dict[str, list[str]] = {}
     seen: dict[str, str] = {}
     for job, addresses in cluster.items():
-        path = _at(".cluster", job)
-        if job not in _JOBS:
-            close = nearest(job, _JOBS) if isinstance(job, str) else ""
-            _fail(path, addresses, f"the job must be one of {listing(_JOBS)}{close}", "rename or remove it")
-        if not isinstance(addresses, (list, tuple)):
-            _fail(path, addresses, "it must be a list of addresses", 'write ["host:port", ...]')
+        _check_job(job, addresses)
         for n, address in enumerate(addresses):
-            _check_address(address, f"{path}[{n}]", seen)
+            _check_address(address, f"{_at('.cluster', job)}[{n}]", seen)
         if addresses:  # some launchers write empty lists for the jobs that they do not use
             jobs[job] = list(addresses)
     _check_chief(jobs)
     return jobs
+
+
+def _check_job(job: Any, addresses: Any) -> None:
+    path = _at(".cluster", job)
+    if job not in _JOBS:
+        close = nearest(job, _JOBS) if isinstance(job, str) else ""
+        _fail(path, addresses, f"the job must be one of {listing(_JOBS)}{close}", "rename or remove it")
+    if not isinstance(addresses, (list, tuple)):
+        _fail(path, addresses, "it must be a list of addresses", 'write ["host:port", ...]')
 
 
 def _check_address(address: Any, path: str, seen: dict[str, str]) -> None:

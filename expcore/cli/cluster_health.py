@@ -17,7 +17,7 @@ from expcore.cli.health import Problem, versions
 from expcore.cluster import RunConfig, explain
 from expcore.errors import ClusterError
 from expcore.events import LOG_DIR
-from expcore.tf_config import ClusterTask, is_loopback
+from expcore.tf_config import ClusterTask, is_loopback, tf_config_faults
 from expcore.types import Clock
 
 _CLOCKS_SECS = 5.0  # by which two clocks may differ before it is told
@@ -276,6 +276,11 @@ def _versions() -> dict[str, str | None]:
     return {**found, "python": str(found["python"]).partition(",")[0]}
 
 
+def _problem(error: ClusterError) -> Problem:
+    subject, _, what = str(error).partition(": ")
+    return Problem(subject, *what.rpartition("; ")[::2])
+
+
 def examine_cluster(
     model_dir: str | None, timeout_secs: float, clock: Clock
 ) -> tuple[dict[str, Any], list[Problem]]:
@@ -283,8 +288,7 @@ def examine_cluster(
     try:
         config = RunConfig(model_dir=model_dir)
     except ClusterError as error:
-        subject, _, what = str(error).partition(": ")
-        return {}, [Problem(subject, *what.rpartition("; ")[::2])]
+        return {}, [_problem(fault) for fault in tf_config_faults(os.environ.get("TF_CONFIG")) or [error]]
     text = os.environ.get("TF_CONFIG", "").strip()
     cluster = {
         job: addresses

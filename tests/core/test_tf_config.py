@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from expcore.cluster import ClusterTask, parse_tf_config
 from expcore.errors import ClusterError
+from expcore.tf_config import tf_config_faults
 
 CHIEF = {"chief": ["c:1"], "worker": ["w0:1", "w1:1"], "ps": ["p:1"]}
 MASTER = {"master": ["m:1"], "worker": ["w:1"], "ps": ["p:1"]}
@@ -263,6 +264,22 @@ def test_known_keys_give_no_warning(caplog):
     assert caplog.records == []
 
 
+def test_every_fault_that_does_not_follow_from_another_is_told():
+    cluster = {"chief": ["a:0"], "wroker": ["w:1"], "worker": ["b:2", "b:2", "c"], "ps": "d:1"}
+    source = {"cluster": cluster, "task": {"type": "nobody"}, "environment": 3}
+    assert [str(fault).partition(": ")[0] for fault in tf_config_faults(source)] == [
+        "TF_CONFIG.environment = 3",
+        "TF_CONFIG.cluster.chief[0] = 'a:0'",
+        "TF_CONFIG.cluster.wroker = ['w:1']",
+        "TF_CONFIG.cluster.worker[1] = 'b:2'",
+        "TF_CONFIG.cluster.worker[2] = 'c'",
+        "TF_CONFIG.cluster.ps = 'd:1'",
+    ]
+    (fault,) = tf_config_faults({"cluster": {"chief": ["a:1"]}, "task": {"type": "nobody", "index": 0}})
+    assert str(fault).startswith("TF_CONFIG.task.type = 'nobody': the cluster has no such job")
+    assert tf_config_faults(None) == []
+
+
 MANY = settings(max_examples=2500)  # of four tests: 10,000 in all
 
 _ANY = st.recursive(
@@ -315,7 +332,11 @@ def raises_nothing_else(source):
     if message is None:
         assert isinstance(task.master, str)
         assert hash(task) == hash(copy.deepcopy(task))
+        assert tf_config_faults(source) == []
     else:
+        faults = [str(fault) for fault in tf_config_faults(source)]
+        assert message in faults
+        assert len(set(faults)) == len(faults)
         assert len(message.splitlines()) == 1
         assert message.startswith("TF_CONFIG")
         assert len(message) < 1000
