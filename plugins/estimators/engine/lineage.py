@@ -10,7 +10,14 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from expcore_plugins.estimators.engine.functions import Function, calls, functions_of
-from expcore_plugins.estimators.engine.mixing import meets, merges_rows, own_places, places_rows, reduces
+from expcore_plugins.estimators.engine.mixing import (
+    contracts_rows,
+    meets,
+    merges_rows,
+    own_places,
+    places_rows,
+    reduces,
+)
 
 _ASSIGNED = {"AssignVariableOp", "AssignAddVariableOp", "AssignSubVariableOp"}
 _SIZES = {"Shape", "ShapeN", "Size", "Rank", "ZerosLike", "OnesLike"}  # of what, but not its values
@@ -168,6 +175,8 @@ class Lineage:
         rows = [t for t in rows if not t.shape.is_fully_defined()]  # others are numbers of rows, or places
         if any(t.shape.rank is None for t in rows) or not rows:
             return False
+        if contracts_rows(result.op, rows):
+            return True
         unknown = {list(t.shape).count(None) for t in rows}
         if unknown == {1}:  # the number of rows
             return meets(rows, result)

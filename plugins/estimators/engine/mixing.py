@@ -7,7 +7,7 @@ from typing import Any
 
 _REDUCING = {
     *("Sum", "Mean", "Max", "Min", "Prod", "All", "Any", "ArgMax", "ArgMin"),
-    *("Cumsum", "Cumprod", "CumulativeLogsumexp"),
+    *("Cumsum", "Cumprod", "CumulativeLogsumexp", "L2Loss"),
 }
 _MIXING = {
     *("UnsortedSegmentSum", "UnsortedSegmentMax", "UnsortedSegmentMin", "UnsortedSegmentProd"),
@@ -133,6 +133,23 @@ def meets(rows: list[Any], result: Any) -> bool:
     return op.type in _MIXING or op.type.startswith(("Unique", "FusedBatchNorm"))
 
 
+def contracts_rows(op: Any, rows: list[Any]) -> bool:
+    """Whether a product of two matrices is summed over rows, whatever else nobody knows of their shapes.
+
+    Args:
+        op: the operation.
+        rows: those of its inputs that differ between replicas and have dimensions that nobody knows.
+    """
+    if op.type != "MatMul":
+        return False
+    first, second = op.inputs
+    summed = [
+        *([first] if op.get_attr("transpose_a") else ()),
+        *(() if op.get_attr("transpose_b") else [second]),
+    ]
+    return any(t.shape[0] is None and any(t is one for one in rows) for t in summed)
+
+
 def sums_rows(op: Any) -> bool:
     """Whether what comes out is a sum over the rows, which all that goes in has in the same place."""
     if op.type != "Einsum" or any(t.shape.rank is None or list(t.shape).count(None) != 1 for t in op.inputs):
@@ -178,5 +195,7 @@ def reduces(op: Any, place: int) -> bool:
 
     if op.type not in _REDUCING:
         return False
+    if op.type == "L2Loss":
+        return True
     axes, rank = tf.get_static_value(op.inputs[1]), op.inputs[0].shape.rank
     return axes is not None and any(int(axis) % rank == place for axis in axes.reshape(-1))

@@ -36,6 +36,7 @@ class Part:
         graph: of the step.
         own: the handles of variables, by id, of which it was said that each replica has its own.
         speaks: whether it says what is to be said, and not another device of this process with the same step.
+        gives_parts: whether a metric is being given what is this replica's part already.
         tallied: the handles of metrics' variables, by id, to which was written what adds up.
     """
 
@@ -51,6 +52,7 @@ class Part:
     own: set[int] = field(default_factory=set)
     speaks: bool = True
     tallied: set[int] = field(default_factory=set)
+    gives_parts: bool = False
 
     def __post_init__(self) -> None:
         self.terms = Terms(self.lineage, self.rows.replicas, self.look)
@@ -93,6 +95,15 @@ class Part:
             yield
         finally:
             self.differentiating = False
+
+    @contextmanager
+    def giving_parts(self) -> Iterator[None]:
+        """A context in which what is written to a metric's variables is this replica's part as it is."""
+        self.gives_parts = True
+        try:
+            yield
+        finally:
+            self.gives_parts = False
 
     def own_of(self, variable: Any) -> Any:
         """Returns what a variable of Keras is on this replica's device."""

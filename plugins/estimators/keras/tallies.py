@@ -75,11 +75,14 @@ def _of_single_numbers(update_state: Any, *, mean: bool) -> Any:
         many = part.rows.replicas if mean else 1
         try:
             value = part.terms.part(tf.cast(values, metric.dtype)) * many
-            weight = 1.0 if sample_weight is None else sample_weight
-            sample_weight = _whole(tf.cast(weight, metric.dtype)) / many
+            if sample_weight is None:  # one of each number: a weight for all takes the mean of them
+                weight = tf.ones_like(value)
+            else:
+                weight = _whole(tf.cast(sample_weight, metric.dtype))
         except NoTerms:
             return _leave_out(metric)
-        return update_state(metric, value, sample_weight)
+        with part.giving_parts():
+            return update_state(metric, value, weight / many)
 
     return update
 
@@ -98,6 +101,8 @@ def _write(assign: Any, metric: Any, variable: Any, value: Any) -> Any:
 
     part = part_here()
     part.tallied.add(id(part.own_of(variable).handle))
+    if part.gives_parts:  # to a class of Keras's, by a metric that is made of it
+        return assign(value)
     added = part.lineage.added_to(tf.cast(value, variable.dtype), variable.value)
     try:
         if added is not None:

@@ -664,10 +664,26 @@ def own_metrics():
         def result(self):
             return self.total / self.count
 
+    class OfNumbers(keras.metrics.Mean):
+        def update_state(self, true, given, sample_weight=None):
+            return super().update_state(keras.ops.mean(keras.ops.abs(true - given)))
+
+    class OfColumns(keras.metrics.Mean):
+        def update_state(self, true, given, sample_weight=None):
+            both = keras.ops.concatenate([true - given, 2 * given], axis=1)
+            return super().update_state(keras.ops.mean(keras.ops.abs(both), axis=0))
+
+    class SumOfNumbers(keras.metrics.Sum):
+        def update_state(self, true, given, sample_weight=None):
+            return super().update_state(keras.ops.mean(given), sample_weight=sample_weight)
+
     def mean(true, given):
         return keras.ops.mean(keras.ops.square(true - given))
 
-    metrics = lambda: [PerBatch(), mean, keras.metrics.AUC(), keras.metrics.RootMeanSquaredError()]  # noqa: E731
+    def metrics():
+        of_keras = [OfNumbers(name="a"), OfColumns(name="b"), SumOfNumbers(name="c")]
+        return [*of_keras, PerBatch(), mean, keras.metrics.AUC(), keras.metrics.RootMeanSquaredError()]
+
     return (
         lambda: dense(hidden(), optimizer="adam", metrics=metrics()),
         lambda: dataset(x, y, remainder=True),

@@ -94,6 +94,21 @@ MEETING = {
     "folded": (lambda x: tf.foldl(lambda a, row: a + row, x), "StatelessWhile"),
     "a convolution": (lambda x: tf.nn.conv1d(x[tf.newaxis], tf.ones([3, 4, 4]), 1, "SAME")[0], "Conv2D"),
     "pooled": (lambda x: tf.nn.max_pool1d(x[tf.newaxis], 3, 1, "SAME")[0], "MaxPool"),
+    "by half the sum of their squares": (lambda x: x / (1.0 + tf.nn.l2_loss(x)), "L2Loss"),
+    "by the norm of all": (lambda x: tf.clip_by_global_norm([x], 1.0)[0][0], "L2Loss"),
+    "by a matrix of their number": (
+        lambda x: tf.matmul(tf.ones([tf.shape(x)[0], tf.shape(x)[0]]), x),
+        "MatMul",
+    ),
+    "by a triangle of their number": (
+        lambda x: tf.matmul(tf.linalg.band_part(tf.ones([tf.shape(x)[0]] * 2), -1, 0), x),
+        "MatMul",
+    ),
+    "by a row of their number": (lambda x: x - tf.matmul(tf.ones([1, tf.shape(x)[0]]), x), "MatMul"),
+    "by a matrix that is turned": (
+        lambda x: tf.matmul(x, tf.ones([tf.shape(x)[0]] * 2), transpose_a=True),
+        "MatMul",
+    ),
     "beside each other": (lambda x: tf.matmul(x, x, transpose_b=True), "MatMul"),
     "by an einsum": (lambda x: tf.einsum("bi,ci->bc", x, x), "Einsum"),
     "sorted": (lambda x: tf.sort(x, axis=0), "TopKV2"),
@@ -113,6 +128,7 @@ APART = {
     "a convolution along each": lambda x: tf.nn.conv1d(x[..., tf.newaxis], tf.ones([3, 1, 1]), 1, "SAME"),
     "a dense layer": lambda x: tf.matmul(x, tf.ones([4, 3])),
     "by an einsum": lambda x: tf.einsum("bi,ij->bj", x, tf.ones([4, 3])),
+    "by a matrix that is turned": lambda x: tf.matmul(x, tf.ones([3, 4]), transpose_b=True),
     "each by its label": lambda x: tf.gather_nd(
         x, tf.stack([tf.range(tf.shape(x)[0]), tf.cast(x[:, 0] > 0, tf.int32)], axis=1)
     ),
