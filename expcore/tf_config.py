@@ -295,7 +295,7 @@ def _read_task(task: Mapping[str, Any], jobs: Mapping[str, list[str]]) -> tuple[
     if kind is not None and not isinstance(kind, str):
         _fail(".task.type", kind, "it must be a string", f"write one of {listing(list(jobs) or _JOBS)}")
     if index is not None and (not isinstance(index, int) or isinstance(index, bool)):
-        _fail(".task.index", index, "it must be a whole number", "write it without quotes")
+        _fail(".task.index", index, "it must be a whole number", "write digits alone, such as 0")
     if not jobs:
         return _task_alone(kind, index)
     if kind is None:
