@@ -909,6 +909,11 @@ IN_THE_CAMPAIGN_ONLY = (
     "sums of products",
     "averages",
     "weights, their sum",
+    "accumulation and clipping",
+    "class weights",
+    "regularizers and constraints",
+    "a loss function that takes the mean itself",
+    "two outputs",
 )
 BETWEEN_PROCESSES_ONLY = (
     "sgd",
@@ -916,7 +921,6 @@ BETWEEN_PROCESSES_ONLY = (
     "accumulation",
     "a last batch that is short",
     "weights, their mean",
-    "class weights",
     "sparse and ragged",
     "a training step of its own",
 )
@@ -926,28 +930,17 @@ ON_DEVICES_ONLY = (
     "dropout",
     "loss scale",
     "global clipnorm",
-    "accumulation and clipping",
     "gradients that it clips itself",
     "normalisation that build() makes",
-    "a loss function that takes the mean itself",
-    "a loss function that takes the sum itself",
-    "a loss of the whole batch",
     "a loss written by hand",
     "a masked mean as a loss function",
     "losses of layers",
     "metrics of its own",
     "numbers made of sums and means",  # and between three processes
-    "sums of products",
-    "regularizers and constraints",
-    "losses with learned weights",
-    "a mean of some rows",
     "weights that it assigns",
     "gradients with regard to inputs",
-    "gradients that are computed anew",
     "two optimizers",
-    "two outputs",
     "a recurrent layer",
-    "optimizers in a dict",
 )
 CHOSEN = [name for name in CASES if LONG or name not in IN_THE_CAMPAIGN_ONLY]
 BETWEEN_PROCESSES = [name for name in CHOSEN if LONG or name not in ON_DEVICES_ONLY]

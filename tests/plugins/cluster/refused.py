@@ -298,6 +298,11 @@ MODELS = {
     "the best of the rows": of_hand(lambda error: tf.reduce_mean(tf.math.top_k(error[:, 0] ** 2, 3)[0])),
     "what a function hides": of_hand(lambda error: 2.0 * hiding(error)),
     "a gradient of its own": of_hand(lambda error: halved(tf.reduce_mean(error**2))),
+    "a tensordot over the rows": of_hand(
+        lambda error: tf.tensordot(error, tf.stop_gradient(error), [[0], [0]])[0, 0]
+    ),
+    "a Euclidean norm by its own operation": of_hand(tf.math.reduce_euclidean_norm),
+    "a logarithm of a sum of powers": of_hand(tf.reduce_logsumexp),
     "a constant number of rows": of_hand(lambda error: tf.reduce_sum(error**2) / error.shape[0]),
     "divided by the replicas": lambda: own(divided),
     "weights under a condition": lambda: own(skipping),

@@ -10,13 +10,11 @@ pytestmark = [pytest.mark.tf, pytest.mark.timeout(600)]
 
 NAMES = [
     "clipnorm",
-    "a last batch that is short",
     "fewer rows than processes",
-    "masks and batch normalisation",
     "numbers made of sums and means",
 ]
 if os.environ.get("EXPCORE_LONG"):
-    NAMES += ["weights, their mean"]
+    NAMES += ["a last batch that is short", "weights, their mean", "masks and batch normalisation"]
 
 
 @pytest.fixture(scope="module")
