@@ -43,7 +43,7 @@ campaign: $(READY)
 	$(BIN)/python tests/campaigns/kill_orders.py --orders 200 --seed 1 --results kill-orders.jsonl \
 		--output docs/kill-orders.md
 	EXPCORE_LONG=1 $(BIN)/python -m pytest -q tests/plugins/cluster/test_like_one_process.py \
-		tests/plugins/cluster/test_uneven.py tests/plugins/cluster/test_resume.py
+		tests/e2e/test_clusters.py
 	$(BIN)/python tests/campaigns/networks.py --rounds 5 --output docs/networks.md
 
 clean:

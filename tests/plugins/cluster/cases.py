@@ -919,6 +919,7 @@ BETWEEN_PROCESSES_ONLY = (
     "sgd",
     "clipnorm",
     "accumulation",
+    "dropout",
     "a last batch that is short",
     "weights, their mean",
     "sparse and ragged",
@@ -927,7 +928,6 @@ BETWEEN_PROCESSES_ONLY = (
 ON_DEVICES_ONLY = (
     "batch normalisation",
     "fewer rows than processes",
-    "dropout",
     "loss scale",
     "global clipnorm",
     "gradients that it clips itself",
@@ -947,6 +947,13 @@ BETWEEN_PROCESSES = [name for name in CHOSEN if LONG or name not in ON_DEVICES_O
 ON_DEVICES = [
     name for name in CHOSEN if not name.startswith("data") and (LONG or name not in BETWEEN_PROCESSES_ONLY)
 ]
+# 16 rows of a batch are not the same number for each of three.
+BETWEEN_THREE = ["clipnorm", "fewer rows than processes", "numbers made of sums and means"]
+if LONG:
+    BETWEEN_THREE += ["a last batch that is short", "weights, their mean", "masks and batch normalisation"]
+RESUMED = ["what layers keep and steps use", "dropout", "data of its own"]
+if LONG:
+    RESUMED += ["a last batch that is short", "adam", "batch normalisation"]
 
 
 def digest(arrays):

@@ -29,12 +29,24 @@ def data(random_rows=False, remainder=True):
     )
 
 
-def estimator(folder, **options):
+def estimator(folder, make=model, **options):
     import expcore
     from expcore_plugins.estimators.keras import KerasEstimator
 
     options = {"start_timeout_secs": 60, "random_seed": 1, **options}
-    return KerasEstimator(model, config=expcore.RunConfig(model_dir=folder, **options))
+    return KerasEstimator(make, config=expcore.RunConfig(model_dir=folder, **options))
+
+
+def in_turn(folder):
+    """What does not end a process, and what each says of it."""
+    from expcore.errors import ExpcoreError
+
+    for program in (other_data, other_model, mixed, stop_of_one, late_chief):
+        try:
+            told = program(os.path.join(folder, program.__name__))
+        except ExpcoreError as error:
+            told = f"{error.exit_code}: {error}"
+        print(f"{program.__name__}: {told}", flush=True)
 
 
 def other_data(folder):
@@ -43,19 +55,16 @@ def other_data(folder):
 
 def other_model(folder):
     """The worker's model has a layer more."""
-    global model
-    usual = model
 
-    def model():
+    def deeper():
         import keras
 
-        built = usual()
-        if not run_is_chief():
-            built.add(keras.layers.Dense(1))
-            built.compile("sgd", "mse")
+        built = model()
+        built.add(keras.layers.Dense(1))
+        built.compile("sgd", "mse")
         return built
 
-    estimator(folder).train(data, max_steps=5)
+    estimator(folder, make=model if run_is_chief() else deeper).train(data, max_steps=5)
 
 
 def used_before(folder):
@@ -98,9 +107,10 @@ def late_chief(folder):
     one.train(data, max_steps=5)
     if run_is_chief():
         time.sleep(5)
-        assert one.evaluate(data, steps=3)["global_step"] == 5
         with one.restored() as native:
             assert native(__import__("numpy").ones((1, 3))).shape == (1, 1)
+        return one.evaluate(data, steps=3)["global_step"]
+    return None
 
 
 def stop_of_one(folder):
@@ -115,8 +125,7 @@ def stop_of_one(folder):
                 run.request_stop("enough")
 
     found = estimator(folder).train(data, hooks=[Stop()], max_steps=100).latest_checkpoint()
-    if run_is_chief():
-        assert found.endswith("ckpt-4"), found
+    return os.path.basename(found) if run_is_chief() else None
 
 
 def run_is_chief():

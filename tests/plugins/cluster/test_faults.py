@@ -22,22 +22,45 @@ def ended(harness, tmp_path):
     return run
 
 
-def test_processes_that_read_different_data_say_so(ended):
-    codes, last = ended("other_data")
-    assert set(codes.values()) == {64}
-    assert all("different batches" in line for line in last.values()), last
+@pytest.fixture(scope="module")
+def in_turn(harness, tmp_path_factory):
+    """What chief and worker say of each program that does not end them, by name of the program."""
+    folder = tmp_path_factory.mktemp("in_turn")
+    codes, logs = harness.run(folder / "logs", 1, [FAULTS, "in_turn", str(folder / "model")])
+    assert set(codes.values()) == {0}, logs
+
+    def told(program):
+        head = f"{program}: "
+        found = {
+            process: [line.removeprefix(head) for line in log.splitlines() if line.startswith(head)]
+            for process, log in logs.items()
+        }
+        return found["chief-0"], found["worker-0"]
+
+    return told
 
 
-def test_processes_whose_models_differ_say_so(ended):
-    codes, last = ended("other_model")
-    assert set(codes.values()) == {64}
-    assert all("has other variables, or of other shapes" in line for line in last.values()), last
+@pytest.mark.parametrize(
+    ("program", "words"),
+    [
+        ("other_data", "different batches"),
+        ("other_model", "has other variables, or of other shapes"),
+        ("mixed", "in all of them, or in none"),
+    ],
+)
+def test_processes_that_are_not_alike_say_so(in_turn, program, words):
+    for lines in in_turn(program):
+        (line,) = lines
+        assert line.startswith("64: ")
+        assert words in line
 
 
-def test_processes_of_which_some_share_the_data_say_so(ended):
-    codes, last = ended("mixed")
-    assert set(codes.values()) == {64}
-    assert all("in all of them, or in none" in line for line in last.values()), last
+def test_all_stop_at_the_step_at_which_one_asks(in_turn):
+    assert in_turn("stop_of_one") == (["ckpt-4"], ["None"])
+
+
+def test_a_chief_evaluates_when_the_others_have_long_ended(in_turn):
+    assert in_turn("late_chief") == (["5"], ["None"])
 
 
 def test_tensorflow_that_was_used_too_early_is_told(ended):
@@ -59,13 +82,3 @@ def test_the_loss_of_a_process_ends_the_others_with_a_code_to_retry(ended, tmp_p
     assert codes == {"chief-0": 138, "worker-0": -9}
     assert "another process of the cluster is lost" in last["chief-0"]
     assert list((tmp_path / "model").glob("ckpt-*.index"))
-
-
-def test_a_chief_evaluates_when_the_others_have_long_ended(ended):
-    codes, last = ended("late_chief")
-    assert set(codes.values()) == {0}, last
-
-
-def test_all_stop_at_the_step_at_which_one_asks(ended):
-    codes, last = ended("stop_of_one")
-    assert set(codes.values()) == {0}, last

@@ -1,10 +1,14 @@
-"""Several processes train as one does on the same batches, and all of them have the same weights."""
+"""Several processes train as one does on the same batches, and all of them have the same weights.
+
+Stopped and started again, they go on bit for bit as if they had not been.
+"""
 
 from __future__ import annotations
 
 import runpy
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 pytestmark = [pytest.mark.tf, pytest.mark.timeout(600)]
@@ -20,6 +24,7 @@ UNLIKE = {
 }
 LIKE = [name for name in CASES if name not in UNLIKE]
 BETWEEN_PROCESSES, ON_DEVICES = MODULE["BETWEEN_PROCESSES"], MODULE["ON_DEVICES"]
+BETWEEN_THREE, RESUMED = MODULE["BETWEEN_THREE"], MODULE["RESUMED"]
 
 
 @pytest.fixture(scope="module")
@@ -93,3 +98,42 @@ def test_random_layers_draw_other_numbers_on_each_device(devices):
     first, second, first_raw, second_raw, *_ = devices["numbers drawn by the layers"]["others"]
     assert first != second
     assert first_raw != second_raw
+
+
+@pytest.fixture(scope="module")
+def three(harness, tmp_path_factory):
+    return harness.run_cases(tmp_path_factory.mktemp("three"), 2, BETWEEN_THREE)
+
+
+@pytest.mark.parametrize("name", BETWEEN_THREE)
+def test_three_processes_whose_shares_differ_train_as_one_does(alone, three, check_like, name):
+    check_like(alone[name], three["chief-0"][name])
+
+
+@pytest.fixture(scope="module")
+def resumed(harness, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("resumed")
+    harness.run_cases(folder, 1, RESUMED, steps=7)
+    return harness.run_cases(folder, 1, RESUMED, steps=12)
+
+
+def everything(checkpoint):
+    import tensorflow as tf
+
+    reader = tf.train.load_checkpoint(checkpoint)
+    names = sorted(reader.get_variable_to_shape_map())
+    return {n: reader.get_tensor(n) for n in names if not n.startswith(("position/", "about/"))}
+
+
+@pytest.mark.parametrize("name", RESUMED)
+def test_a_resumed_cluster_ends_where_a_straight_one_does(two, resumed, name):
+    there = everything(two["chief-0"][name]["checkpoint"])
+    here = everything(resumed["chief-0"][name]["checkpoint"])
+    assert list(there) == list(here)
+    for key, value in there.items():
+        # What all processes have added up to metrics is the chief's after a restart: another order of sums.
+        noise = 1e-6 if key.startswith("metrics/") else 0
+        np.testing.assert_allclose(here[key], value, rtol=noise, atol=0, err_msg=key)
+    metrics = two["chief-0"][name]["metrics"]
+    assert resumed["chief-0"][name]["metrics"] == pytest.approx(metrics, rel=1e-6)
+    assert resumed["worker-0"][name]["live"] == two["worker-0"][name]["live"]
