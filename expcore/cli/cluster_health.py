@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 from expcore.cli.health import Problem, versions
 from expcore.cluster import RunConfig, explain
-from expcore.errors import ClusterError
+from expcore.errors import ClusterError, listing
 from expcore.events import LOG_DIR
 from expcore.tf_config import ClusterTask, is_loopback, tf_config_faults
 from expcore.types import Clock
@@ -23,6 +23,7 @@ from expcore.types import Clock
 _CLOCKS_SECS = 5.0  # by which two clocks may differ before it is told
 _ANSWER_SECS = 5.0  # for one answer
 _LOOK_SECS = 0.5
+_SOON_SECS = 3.0  # in which nothing is said of who is waited for
 _RECENT_SECS = 60.0  # that a task's file may be older than an evaluator's, if all were started at once
 _MOST = 100_000  # bytes of an answer
 
@@ -48,6 +49,7 @@ class ClusterExamination:
         model_dir: the shared directory; None: it is not looked at.
         clock: gives time.
         timeout_secs: how long others are waited for.
+        say: is given a line where others are waited for.
     """
 
     def __init__(
@@ -57,7 +59,9 @@ class ClusterExamination:
         model_dir: str | None,
         clock: Clock,
         timeout_secs: float,
+        say: Callable[[str], None],
     ) -> None:
+        self._say = say
         self._name = f"{task.task_type} {task.task_id}"
         self._cluster = {job: list(addresses) for job, addresses in cluster.items()}
         self._model_dir, self._clock, self._timeout = model_dir, clock, timeout_secs
@@ -173,15 +177,21 @@ class ClusterExamination:
 
     def _wait_for(self, look: Callable[[Peer], str]) -> dict[str, str]:
         """Looks until all have answered and asked; returns why those who did not answer did not."""
-        until = self._clock.monotonic() + self._timeout
+        began, told = self._clock.monotonic(), False
         failures: dict[str, str] = {}
         while True:
             for peer in self._peers():
                 if peer.name not in self.answers:
                     failures[peer.name] = look(peer)
             waiting = [p for p in self._peers() if p.name not in self.answers or not self._has_asked(p)]
-            if not waiting or self._clock.monotonic() >= until:
+            if not waiting or self._clock.monotonic() >= began + self._timeout:
                 return failures
+            if not told and self._clock.monotonic() >= began + _SOON_SECS:
+                told = True
+                self._say(
+                    f"waits for {listing([p.name for p in waiting])} until {self._timeout:g} seconds have "
+                    "passed (--timeout)"
+                )
             self._clock.sleep(_LOOK_SECS)
 
     def _has_asked(self, peer: Peer) -> bool:
@@ -282,9 +292,16 @@ def _problem(error: ClusterError) -> Problem:
 
 
 def examine_cluster(
-    model_dir: str | None, timeout_secs: float, clock: Clock
+    model_dir: str | None, timeout_secs: float, clock: Clock, say: Callable[[str], None]
 ) -> tuple[dict[str, Any], list[Problem]]:
-    """Returns what this process is in its cluster by TF_CONFIG, and what is wrong there."""
+    """Returns what this process is in its cluster by TF_CONFIG, and what is wrong there.
+
+    Args:
+        model_dir: the shared directory; None: it is not looked at.
+        timeout_secs: how long others are waited for.
+        clock: gives time.
+        say: is given a line where others are waited for.
+    """
     try:
         config = RunConfig(model_dir=model_dir)
     except ClusterError as error:
@@ -300,7 +317,7 @@ def examine_cluster(
         mend = 'set it to {"cluster": {...}, "task": {...}}, or leave --cluster out'
         return told, [Problem("TF_CONFIG", "it names no cluster", mend)]
     task = config.task or ClusterTask()
-    examination = ClusterExamination(task, cluster, config.model_dir, clock, timeout_secs)
+    examination = ClusterExamination(task, cluster, config.model_dir, clock, timeout_secs, say)
     problems = examination.run()
     tasks = {
         name: f"{answer.get('heard', 'answered')}; clock {answer['apart']:+.1f} s"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -62,7 +63,9 @@ def doctor(
         from expcore.cli.cluster_health import examine_cluster
         from expcore.clock import RealClock
 
-        told["cluster"], found = examine_cluster(output_dir, timeout_secs, RealClock())
+        told["cluster"], found = examine_cluster(
+            output_dir, timeout_secs, RealClock(), partial(click.echo, err=True)
+        )
         problems += found
     if load:
         told["loaded"], failed = load_all(timeout_secs)

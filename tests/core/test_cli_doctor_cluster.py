@@ -18,6 +18,7 @@ from expcore.cli.cluster_health import ClusterExamination
 from expcore.cli.main import main
 from expcore.clock import RealClock
 from expcore.launch.shape import free_ports
+from expcore.testing import VirtualClock
 from expcore.tf_config import ClusterTask
 
 
@@ -42,7 +43,7 @@ class Skewed(RealClock):
 def examine(tasks, timeout=20.0):
     """Runs examinations side by side: (kind, index, cluster, directory, clock) of each."""
     made = [
-        ClusterExamination(ClusterTask(task_type=kind, task_id=i), cluster, directory, clock, timeout)
+        ClusterExamination(ClusterTask(task_type=kind, task_id=i), cluster, directory, clock, timeout, print)
         for kind, i, cluster, directory, clock in tasks
     ]
     found = [None] * len(made)
@@ -109,6 +110,16 @@ def test_a_task_that_is_not_there():
     assert problem.subject == f"worker 0 at {cluster['worker'][0]}"
     assert "refused" in problem.what
     assert "in every task" in problem.mend
+
+
+def test_who_is_waited_for_is_told_once():
+    said = []
+    cluster = cluster_of("chief", "worker", "worker")
+    chief = ClusterTask(task_type="chief")
+    assert len(ClusterExamination(chief, cluster, None, VirtualClock(), 60.0, said.append).run()) == 2
+    assert said == ["waits for 'worker 0', 'worker 1' until 60 seconds have passed (--timeout)"]
+    assert len(ClusterExamination(chief, cluster, None, VirtualClock(), 2.0, said.append).run()) == 2
+    assert len(said) == 1
 
 
 def test_a_name_that_cannot_be_resolved():
@@ -203,12 +214,12 @@ def test_versions_that_differ(monkeypatch):
 
 def test_parameter_servers_without_a_worker():
     examination = ClusterExamination(
-        ClusterTask(task_type="chief"), cluster_of("chief", "ps"), None, RealClock(), timeout_secs=0.0
+        ClusterTask(task_type="chief"), cluster_of("chief", "ps"), None, RealClock(), 0.0, print
     )
     (problem,) = examination._shape()
     assert "ps and no worker" in problem.what
     whole = ClusterExamination(
-        ClusterTask(task_type="chief"), cluster_of("chief", "worker", "ps"), None, RealClock(), 0.0
+        ClusterTask(task_type="chief"), cluster_of("chief", "worker", "ps"), None, RealClock(), 0.0, print
     )
     assert whole._shape() == []
 
@@ -217,7 +228,7 @@ def test_an_evaluator_says_that_it_only_read_what_others_left(tmp_path):
     cluster = cluster_of("chief", "worker")
     examine([(job, 0, cluster, str(tmp_path), RealClock()) for job in cluster])
     evaluator = ClusterExamination(
-        ClusterTask(task_type="evaluator"), cluster, str(tmp_path), RealClock(), timeout_secs=5.0
+        ClusterTask(task_type="evaluator"), cluster, str(tmp_path), RealClock(), 5.0, print
     )
     assert evaluator.run() == []
     assert all(re.fullmatch(r"left word \d+ s before this", a["heard"]) for a in evaluator.answers.values())
@@ -225,9 +236,7 @@ def test_an_evaluator_says_that_it_only_read_what_others_left(tmp_path):
 
 def test_addresses_of_which_some_are_loopback():
     cluster = {**cluster_of("chief"), "worker": ["192.0.2.7:2222"]}
-    examination = ClusterExamination(
-        ClusterTask(task_type="chief"), cluster, None, RealClock(), timeout_secs=0.0
-    )
+    examination = ClusterExamination(ClusterTask(task_type="chief"), cluster, None, RealClock(), 0.0, print)
     (problem,) = examination._mixed()
     assert "this machine alone" in problem.what
 

@@ -107,8 +107,10 @@ class Terms:
 
         if self._is_sum(tensor):
             return self.is_part(tf.identity(tensor))
+        if tensor.dtype in (tf.int32, tf.int64):  # which cannot be divided
+            return self.is_part(_of_the_first(_Copy(self, self.whole).of(tensor)))
         if not tensor.dtype.is_floating:
-            raise NoTerms(tensor.op)  # of which there are no parts
+            raise NoTerms(tensor.op)
         if tensor.shape.rank != 0:
             return self.is_part(_Copy(self, self.whole).of(tensor) / self._replicas)
         copy = self._copy(tensor, None)
@@ -366,6 +368,14 @@ class _Copy:
         if any(factor is None and not term.same for term, _, factor in self._derivatives(tensor)):
             return False  # as where it is rounded
         return not any(self._of.lineage.hangs_on(factor, parts) for _, _, factor in self.factors(tensor))
+
+
+def _of_the_first(number: Any) -> Any:
+    """A number in the first replica, and 0 in the others."""
+    import tensorflow as tf
+
+    replica = tf.distribute.get_replica_context().replica_id_in_sync_group
+    return tf.where(tf.equal(replica, 0), number, tf.zeros_like(number))
 
 
 def _only_passes_on(op: Any) -> bool:

@@ -11,6 +11,7 @@ from typing import Any
 from expcore.errors import InvalidArgument, listing
 from expcore_plugins.estimators.keras.beforehand import make_variables
 from expcore_plugins.estimators.keras.changes import changed
+from expcore_plugins.estimators.keras.places import check_not_stateful
 from expcore_plugins.estimators.keras.tallies import leaves, names_of
 from expcore_plugins.estimators.keras.trainable import KerasTrainable, optimizers
 
@@ -29,13 +30,15 @@ class KerasAsynchronous(KerasTrainable):
         class_weight: weight of each class in the training loss; None: all weigh the same.
 
     Raises:
-        InvalidArgument: the optimizer keeps what several workers would overwrite, or the model runs eagerly.
+        InvalidArgument: the optimizer or a layer (``stateful=True``) keeps what several workers would
+            overwrite, or the model runs eagerly.
     """
 
     def __init__(self, model: Any, class_weight: Mapping[int, float] | None) -> None:
         import keras
 
         super().__init__(model, class_weight)
+        check_not_stateful(model)
         for optimizer in optimizers(model):
             _check_optimizer(optimizer)
         if model.run_eagerly:

@@ -18,6 +18,7 @@ from expcore_plugins.estimators.engine.workers import Workers, summed
 from expcore_plugins.estimators.keras import mended, statistics
 from expcore_plugins.estimators.keras.beforehand import make_variables
 from expcore_plugins.estimators.keras.part import Part, part_is
+from expcore_plugins.estimators.keras.places import check_not_stateful
 from expcore_plugins.estimators.keras.tallies import check_tallied, names_of
 from expcore_plugins.estimators.keras.trainable import KerasTrainable, optimizers
 
@@ -44,6 +45,7 @@ class KerasReplica(KerasTrainable):
         self._from_metrics: dict[str, Any] = {}  # None: the model gives it by this name
         self._left_out: set[str] = set()
         mended.check_supported(model)
+        check_not_stateful(model)
         if model.jit_compile:
             _LOG.warning(
                 "model %r: jit_compile is not used where several replicas train together, since XLA cannot "

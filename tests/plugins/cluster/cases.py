@@ -664,6 +664,20 @@ def own_metrics():
         def result(self):
             return self.total / self.count
 
+    class Wrong(keras.metrics.Metric):
+        """A whole number that is computed of others."""
+
+        def __init__(self):
+            super().__init__(name="wrong")
+            self.count = self.add_weight(name="count", initializer="zeros", dtype="int32")
+
+        def update_state(self, true, given, sample_weight=None):
+            right = keras.ops.equal(true, keras.ops.round(given))
+            self.count.assign_add(keras.ops.shape(true)[0] - keras.ops.sum(keras.ops.cast(right, "int32")))
+
+        def result(self):
+            return self.count
+
     class OfNumbers(keras.metrics.Mean):
         def update_state(self, true, given, sample_weight=None):
             return super().update_state(keras.ops.mean(keras.ops.abs(true - given)))
@@ -682,7 +696,14 @@ def own_metrics():
 
     def metrics():
         of_keras = [OfNumbers(name="a"), OfColumns(name="b"), SumOfNumbers(name="c")]
-        return [*of_keras, PerBatch(), mean, keras.metrics.AUC(), keras.metrics.RootMeanSquaredError()]
+        return [
+            *of_keras,
+            PerBatch(),
+            Wrong(),
+            mean,
+            keras.metrics.AUC(),
+            keras.metrics.RootMeanSquaredError(),
+        ]
 
     return (
         lambda: dense(hidden(), optimizer="adam", metrics=metrics()),

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -152,6 +153,27 @@ def test_what_workers_would_overwrite_is_refused():
         KerasAsynchronous(compiled(keras.optimizers.LossScaleOptimizer(keras.optimizers.SGD())), None)
     with pytest.raises(InvalidArgument, match="run_eagerly=True"):
         KerasAsynchronous(compiled("sgd", run_eagerly=True), None)
+
+
+@pytest.mark.parametrize("twice", [False, True])
+def test_layers_that_keep_a_state_for_each_place_in_the_batch_are_refused(twice):
+    import keras
+
+    from expcore.errors import InvalidArgument
+    from expcore_plugins.estimators.keras.asynchronous import KerasAsynchronous
+    from expcore_plugins.estimators.keras.replica import KerasReplica
+
+    def model(stateful):
+        kept = keras.layers.GRU(2, stateful=stateful, name="kept")
+        kept = keras.layers.Bidirectional(kept, name="both_kept") if twice else kept
+        made = keras.Sequential([keras.Input(batch_shape=(4, 3, 2)), kept, keras.layers.Dense(1)])
+        made.compile("sgd", "mse")
+        return made
+
+    for make in (partial(KerasReplica, workers=None), KerasAsynchronous):
+        make(model(False), class_weight=None)
+        with pytest.raises(InvalidArgument, match=r"kept.* \(stateful=True\) keeps a state for each place"):
+            make(model(True), class_weight=None)
 
 
 def test_jit_compile_is_not_used_and_that_is_said(caplog):
