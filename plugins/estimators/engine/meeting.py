@@ -6,6 +6,7 @@ or done any more. So they are waited for here first, by nothing but connecting t
 
 from __future__ import annotations
 
+import logging
 import signal
 import socket
 import threading
@@ -16,6 +17,9 @@ from types import FrameType
 
 from expcore.errors import ServerUnavailable, StoppedBySignal, listing, one_line
 from expcore.types import Clock
+from expcore_plugins.estimators.engine.waiting import LONG_SECS
+
+_LOG = logging.getLogger(__name__)
 
 _LEAST_PAUSE_SECS, _MOST_PAUSE_SECS = 0.2, 2.0
 _CONNECT_SECS = 2.0
@@ -42,14 +46,21 @@ def meet(
         ServerUnavailable: somebody did not come in time, or this task's port is taken.
         StoppedBySignal: a signal came that the program takes; there is no state yet that had to be saved.
     """
-    complete = threading.Event()
-    until = None if secs is None else clock.monotonic() + secs
+    complete, began, told = threading.Event(), clock.monotonic(), False
     with _ended_by_signals(), _listening(own, complete), ThreadPoolExecutor(_AT_ONCE) as threads:
         pause, missing = _LEAST_PAUSE_SECS, list(others) if chief is None else [chief]
         look = _is_there if chief is None else _says_go
         while missing := [a for a, seen in zip(missing, threads.map(look, missing), strict=True) if not seen]:
-            if until is not None and clock.monotonic() >= until:
-                raise ServerUnavailable(_not_there(missing, secs, chief))
+            waited = clock.monotonic() - began
+            if secs is not None and waited >= secs:
+                raise ServerUnavailable(
+                    f"{_not_there(missing, chief)} after {secs:g} seconds (start_timeout_secs); are all "
+                    "tasks started, with the same TF_CONFIG.cluster, and can they reach each other? "
+                    "expcore doctor --cluster finds out"
+                )
+            if not told and waited >= LONG_SECS:
+                told = True
+                _LOG.info("%s after %.0f seconds; the waiting goes on", _not_there(missing, chief), waited)
             clock.sleep(pause)
             pause = min(2 * pause, _MOST_PAUSE_SECS)
         complete.set()
@@ -78,13 +89,9 @@ def _ended_by_signals() -> Iterator[None]:
                 signal.signal(signum, handler)
 
 
-def _not_there(missing: Sequence[str], secs: float | None, chief: str | None) -> str:
+def _not_there(missing: Sequence[str], chief: str | None) -> str:
     some = [*missing[:5], *(["..."] if len(missing) > 5 else [])]
-    who = f"the chief at {chief!r} did not say go" if chief else f"tasks at {listing(some)} were not there"
-    return (
-        f"{who} after {secs:g} seconds (start_timeout_secs); are all tasks started, with the same "
-        "TF_CONFIG.cluster, and can they reach each other? expcore doctor --cluster finds out"
-    )
+    return f"the chief at {chief!r} did not say go" if chief else f"tasks at {listing(some)} were not there"
 
 
 @contextmanager

@@ -12,7 +12,8 @@ from expcore.types import Clock
 _LOG = logging.getLogger(__name__)
 
 _LOOK_SECS = 5.0
-_LONG_SECS = 60.0
+LONG_SECS = 60.0
+"""After which waiting for other processes is told."""
 
 
 class Waiting:
@@ -39,13 +40,13 @@ class Waiting:
     def look(self) -> None:
         """Says it, if it is time."""
         since = self._since
-        if since is None or since == self._told or self._clock.monotonic() - since < _LONG_SECS:
+        if since is None or since == self._told or self._clock.monotonic() - since < LONG_SECS:
             return
         self._told = since
         _LOG.info(
             "for %.0f seconds the processes of the cluster wait for each other: one evaluates, saves, makes "
             "long steps or gets nothing from its input, or it stands still; its own log may say more",
-            _LONG_SECS,
+            LONG_SECS,
         )
 
     @contextmanager

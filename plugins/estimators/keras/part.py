@@ -28,14 +28,14 @@ class Part:
         model: its name, for messages.
         rows: which rows it has.
         lineage: what is computed of them.
+        graph: of the step.
+        own: the handles of variables, by id, of which it was said that each replica has its own.
+        speaks: whether it says what is to be said, and not another device of this process with the same step.
         terms: what such numbers are of the whole batch's.
         left_out: the metrics that cannot be kept by several replicas.
         told: what was said.
         results: the metrics whose results were asked for, by the id of what was given, and that.
         differentiating: whether a tape is at work, in which another may compute a part of its gradient.
-        graph: of the step.
-        own: the handles of variables, by id, of which it was said that each replica has its own.
-        speaks: whether it says what is to be said, and not another device of this process with the same step.
         gives_parts: whether a metric is being given what is this replica's part already.
         tallied: the handles of metrics' variables, by id, to which was written what adds up.
     """
@@ -43,14 +43,14 @@ class Part:
     model: str
     rows: Rows
     lineage: Lineage
+    graph: Any
+    own: set[int]
+    speaks: bool
     terms: Terms = field(init=False)
     left_out: list[Any] = field(default_factory=list)
     told: set[str] = field(default_factory=set)
     results: dict[int, Any] = field(default_factory=dict)
     differentiating: bool = False
-    graph: Any = None
-    own: set[int] = field(default_factory=set)
-    speaks: bool = True
     tallied: set[int] = field(default_factory=set)
     gives_parts: bool = False
 

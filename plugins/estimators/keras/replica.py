@@ -83,9 +83,14 @@ class KerasReplica(KerasTrainable):
         counters = [
             one for metric in self.native.metrics for v in metric.variables for one in parts_of(v.value)
         ]
-        part = Part(self.name, rows, Lineage(batch, counters))
-        part.speaks = rows.replica == 0 or not isinstance(self._workers, Devices)
-        part.graph, part.own = tf.compat.v1.get_default_graph(), {id(one.handle) for one in counters}
+        part = Part(
+            self.name,
+            rows,
+            Lineage(batch, counters),
+            graph=tf.compat.v1.get_default_graph(),
+            own={id(one.handle) for one in counters},
+            speaks=rows.replica == 0 or not isinstance(self._workers, Devices),
+        )
         with part_is(part):
             logs = dict(named_logs(self._traced(batch, rows)))
             written = part.lineage.written()

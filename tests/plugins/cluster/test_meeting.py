@@ -125,6 +125,20 @@ def test_a_handler_that_the_program_sets_when_it_takes_note_stays():
         signal.signal(signal.SIGTERM, before)
 
 
+@pytest.mark.parametrize("chief", [False, True])
+def test_who_waits_for_a_minute_says_once_for_whom(chief, caplog):
+    (missing,) = addresses(1)
+    caplog.set_level("INFO")
+    with pytest.raises(ServerUnavailable, match="after 200 seconds"):
+        meet(None, [missing], 200, VirtualClock(), None if chief else missing)
+    (said,) = caplog.messages
+    who = f"tasks at '{missing}' were not there" if chief else f"the chief at '{missing}' did not say go"
+    assert said.startswith(f"{who} after 6")
+    with pytest.raises(ServerUnavailable, match="after 50 seconds"):
+        meet(None, [missing], 50, VirtualClock())
+    assert caplog.messages == [said]
+
+
 def test_a_port_that_is_taken_is_told_at_once():
     with socket.create_server(("", 0)) as taken:
         own = f"127.0.0.1:{taken.getsockname()[1]}"
