@@ -38,13 +38,14 @@ bench:
 	$(PYTHON) -m benchmarks
 
 # Hours: kills processes of clusters in 200 random orders, disturbs their networks, and writes what came of it
-# into docs/. Cut short, it goes on from kill-orders.jsonl; remove that to begin anew.
+# into docs/. Cut short, it goes on from kill-orders.jsonl and networks.jsonl; remove them to begin anew.
 campaign: $(READY)
 	$(BIN)/python tests/campaigns/kill_orders.py --orders 200 --seed 1 --results kill-orders.jsonl \
 		--output docs/kill-orders.md
 	EXPCORE_LONG=1 $(BIN)/python -m pytest -q tests/plugins/cluster/test_like_one_process.py \
 		tests/e2e/test_clusters.py
-	$(BIN)/python tests/campaigns/networks.py --rounds 5 --output docs/networks.md
+	$(BIN)/python tests/campaigns/networks.py --rounds 5 --results networks.jsonl \
+		--output docs/networks.md
 
 clean:
 	rm -rf build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis runs

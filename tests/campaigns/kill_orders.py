@@ -8,7 +8,6 @@ the run completes (started again by hand where the launcher was killed), and tha
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import random
 import shutil
@@ -18,10 +17,11 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from clusters import LEFT_SECS, SHAPES, complete, launch, nobody_left, processes
+from results import Results
 
 
 @dataclass
@@ -79,7 +79,7 @@ def _wait(running: subprocess.Popen[bytes], secs: float) -> bool:
     return True
 
 
-def page(orders: list[Order], command: str) -> str:
+def page(orders: list[Order], command: str, remark: str) -> str:
     """What came of all orders, for people."""
     kills = Counter(k.partition(" after")[0] for o in orders for k in o.kills)
     secs = sorted(o.secs for o in orders)
@@ -93,6 +93,7 @@ def page(orders: list[Order], command: str) -> str:
         f"$ {command}",
         "```",
         "",
+        *([remark, ""] if remark else []),
         "| | |",
         "|---|---|",
         f"| orders | {len(orders)} |",
@@ -109,13 +110,6 @@ def page(orders: list[Order], command: str) -> str:
     return "\n".join([*lines, *(["What failed:", "", *faults, ""] if faults else [])])
 
 
-def done_before(results: Path | None) -> list[Order]:
-    """The orders that a campaign which was cut short has carried out."""
-    if results is None or not results.exists():
-        return []
-    return [Order(**json.loads(line)) for line in results.read_text().splitlines()]
-
-
 def main() -> int:
     """Carries the orders out and writes the page."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -124,24 +118,22 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--part", default="0/1", help="K/N: every N-th order from K on, beside other parts")
     parser.add_argument("--output", type=Path)
+    parser.add_argument("--remark", default="", help="a line of the page")
     given = parser.parse_args()
     os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
-    orders = done_before(given.results)
+    results = Results(Order, given.results)
     part, parts = map(int, given.part.split("/"))
-    for number in sorted(set(range(part, given.orders, parts)) - {o.number for o in orders}):
+    for number in sorted(set(range(part, given.orders, parts)) - {o.number for o in results.all}):
         last = carry_out(number, given.seed)
-        orders.append(last)
-        if given.results:
-            with given.results.open("a") as file:
-                file.write(json.dumps(asdict(last)) + "\n")
+        results.add(last)
         print(
             f"{number}: {last.shape}: {', '.join(last.kills)}: {last.fault or 'well'} ({last.secs:.0f} s)",
             flush=True,
         )
     if given.output:
         command = f"python tests/campaigns/kill_orders.py --orders {given.orders} --seed {given.seed}"
-        given.output.write_text(page(orders, command))
-    return any(o.fault for o in orders)
+        given.output.write_text(page(results.all, command, given.remark))
+    return any(o.fault for o in results.all)
 
 
 if __name__ == "__main__":

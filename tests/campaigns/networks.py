@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from clusters import LEFT_SECS, SHAPES, complete, launch, nobody_left, processes
+from results import Results
 
 CUT_SECS = 10.0  # a network that comes back
 ENDED_SECS = 150.0  # by which all have noticed that it does not
@@ -28,16 +29,25 @@ SLOW = ["netem delay 20ms 5ms loss 0.5%", "tbf rate 4mbit burst 128kb latency 40
 
 
 @dataclass
+class Outcome:
+    """What came of a cluster that was disturbed."""
+
+    what: str
+    shape: str
+    number: int
+    fault: str = ""
+    secs: float = 0.0
+    noticed: float | None = None
+
+
+@dataclass
 class Case:
     """One cluster, disturbed."""
 
-    what: str
     shape: str
     log: Path
     place: Path
     choice: random.Random
-    fault: str = ""
-    secs: float = 0.0
     noticed: float | None = None
 
 
@@ -121,25 +131,26 @@ CASES: dict[str, tuple[Callable[[Case], None], list[str]]] = {
 }
 
 
-def carry_out(what: str, shape: str, number: int) -> Case:
+def carry_out(what: str, shape: str, number: int) -> Outcome:
     """Disturbs one cluster."""
     place = Path(tempfile.mkdtemp(prefix="expcore-networks-"))
-    case = Case(what, shape, place.with_suffix(".log"), place, random.Random(f"{what} {shape} {number}"))
+    case = Case(shape, place.with_suffix(".log"), place, random.Random(f"{what} {shape} {number}"))
+    outcome = Outcome(what, shape, number)
     began = time.monotonic()
     try:
         CASES[what][0](case)
     except (AssertionError, StopIteration, subprocess.SubprocessError) as fault:
-        case.fault = f"{fault}; log {case.log}"
+        outcome.fault = f"{fault}; log {case.log}"
         for pid in processes(place).values():
             os.kill(pid, signal.SIGKILL)
     else:
         shutil.rmtree(place, ignore_errors=True)
         case.log.unlink()
-    case.secs = time.monotonic() - began
-    return case
+    outcome.secs, outcome.noticed = time.monotonic() - began, case.noticed
+    return outcome
 
 
-def page(cases: list[Case], command: str) -> str:
+def page(cases: list[Outcome], command: str, remark: str) -> str:
     """What came of it, for people."""
     rows = []
     for what, (_, shapes) in CASES.items():
@@ -164,6 +175,7 @@ def page(cases: list[Case], command: str) -> str:
             f"$ {command}",
             "```",
             "",
+            *([remark, ""] if remark else []),
             "| | cluster | completed | longest | until all had ended, s |",
             "|---|---|---|---|---|",
             *rows,
@@ -178,20 +190,29 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--only", default="")
+    parser.add_argument("--results", type=Path, help="file to which each case is added; it goes on from it")
     parser.add_argument("--output", type=Path)
+    parser.add_argument("--remark", default="", help="a line of the page")
     given = parser.parse_args()
     os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
-    cases = []
-    for number in range(given.rounds):
-        for what, (_, shapes) in CASES.items():
-            for shape in shapes if given.only in what else ():
-                case = carry_out(what, shape, number)
-                cases.append(case)
-                noticed = f", ended after {case.noticed:.0f} s" if case.noticed else ""
-                print(f"{what}: {shape}: {case.fault or 'well'} ({case.secs:.0f} s{noticed})", flush=True)
+    results = Results(Outcome, given.results)
+    done = {(c.what, c.shape, c.number) for c in results.all}
+    every = [
+        (what, shape, number)
+        for number in range(given.rounds)
+        for what, (_, shapes) in CASES.items()
+        for shape in shapes
+        if given.only in what
+    ]
+    for one in [one for one in every if one not in done]:
+        case = carry_out(*one)
+        results.add(case)
+        noticed = f", ended after {case.noticed:.0f} s" if case.noticed else ""
+        print(f"{case.what}: {case.shape}: {case.fault or 'well'} ({case.secs:.0f} s{noticed})", flush=True)
     if given.output:
-        given.output.write_text(page(cases, f"python tests/campaigns/networks.py --rounds {given.rounds}"))
-    return any(c.fault for c in cases)
+        command = f"python tests/campaigns/networks.py --rounds {given.rounds}"
+        given.output.write_text(page(results.all, command, given.remark))
+    return any(c.fault for c in results.all)
 
 
 if __name__ == "__main__":
