@@ -113,6 +113,7 @@ class Supervisor:
     def _looked(self) -> int | None:
         """Looks at every process; returns the exit code of the whole once there is one."""
         if self._signalled is not None:
+            _LOG.info("the tasks were asked to end, and have %g seconds to save", _SAVE_SECS)
             self._let_end(_SAVE_SECS)
             return 128 + self._signalled
         ended = [Ended(task, p.code) for task, p in self._running.items() if p.code is not None]
@@ -156,6 +157,8 @@ class Supervisor:
             first.code,
             self._logs / f"{first.task.name}.log",
         )
+        if early := self._ended_early(first):
+            _LOG.error("%s had ended with exit code 0, as if it were done", ", ".join(early))
         if not _again(first) or self._left == 0:
             self._ask_to_end(self._shape.tasks)
             self._let_end(_LOST_SECS)
@@ -173,6 +176,12 @@ class Supervisor:
         self._start(tasks, anew=not alone)
         return None
 
+    def _ended_early(self, first: Ended) -> list[str]:
+        """Who went before all were done, where a task failed since it lost or could not reach another."""
+        if not self._shape.synchronous or first.code not in (EXIT_PEER_LOST, EXIT_UNAVAILABLE):
+            return []
+        return [t.name for t, p in self._running.items() if p.code == 0 and t.kind != "evaluator"]
+
     def _ask_to_end(self, tasks: Sequence[Task]) -> None:
         """Lets tasks save what they can; who needs no other would not notice that one is gone."""
         for task in tasks:
@@ -184,5 +193,6 @@ class Supervisor:
         waited = self._shape.tasks if tasks is None else tasks
         while set(waited) & set(self.running) and self._clock.monotonic() < until:
             self._clock.sleep(_LOOK_SECS)
-        for task in set(waited) & set(self.running):
+        for task in [task for task in self.running if task in waited]:
+            _LOG.warning("%s did not end within %g seconds: it was killed", task.name, secs)
             self._running[task].end()

@@ -456,6 +456,34 @@ def test_who_lost_a_peer_that_goes_on_is_named_after_a_while(tmp_path, monkeypat
     assert cluster.supervisor.first_failure == (Task("chief", 0), 138)
 
 
+@pytest.mark.parametrize("code", [138, 69])
+def test_who_went_before_the_others_lost_it_is_named(tmp_path, caplog, code):
+    programs = {"chief": f"import sys, time; time.sleep(2); sys.exit({code})", "worker": WELL}
+    assert Cluster(tmp_path, programs, shape=Shape(2)).run() == code
+    assert "worker-0, worker-1 had ended with exit code 0" in caplog.text
+    caplog.clear()
+    programs["chief"] = "import sys, time; time.sleep(2); sys.exit(64)"
+    assert Cluster(tmp_path, programs, shape=Shape(2)).run() == 64
+    assert "had ended" not in caplog.text
+
+
+def test_who_does_not_end_when_asked_to_is_killed_and_that_is_said(tmp_path, monkeypatch, caplog):
+    monkeypatch.setattr("expcore.launch.supervisor._SAVE_SECS", 0.5)
+    caplog.set_level("INFO")
+    deaf = (
+        "import signal, time; signal.signal(15, signal.SIG_IGN); print('ready', flush=True); time.sleep(600)"
+    )
+    cluster = Cluster(tmp_path, {"chief": deaf}, shape=Shape(0))
+
+    def stop_when_ready(running):
+        if cluster.said:
+            cluster.supervisor.stop(signal.SIGTERM)
+
+    assert cluster.run(stop_when_ready) == 143
+    assert "have 0.5 seconds to save" in caplog.text
+    assert "chief-0 did not end within 0.5 seconds: it was killed" in caplog.text
+
+
 def test_an_error_that_is_everybodys_is_told_once(tmp_path, monkeypatch):
     monkeypatch.setattr("expcore.launch.leave_network", lambda: None)
     (tmp_path / "fails.py").write_text("import time\ntime.sleep(1)\nraise ValueError('mine')")

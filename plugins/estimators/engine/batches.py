@@ -4,22 +4,67 @@ from __future__ import annotations
 
 from typing import Any
 
+from expcore.errors import InvalidInput
+
+_UNLIKE = "each replica takes the rows of its examples from all of them"
+
 
 def rows_of(batch: Any) -> Any:
     """Returns the number of examples of a batch, an int where it is always the same.
 
     They are those of its first component, as Keras counts them.
     """
+    return _rows(_components(batch)[0])
+
+
+def _rows(component: Any) -> Any:
     import tensorflow as tf
 
-    first = _components(batch)[0]
-    if first.shape[0] is not None:
-        return int(first.shape[0])
-    if isinstance(first, tf.RaggedTensor):
-        return tf.cast(first.nrows(), tf.int32)
-    if isinstance(first, tf.SparseTensor):
-        return tf.cast(first.dense_shape[0], tf.int32)
-    return tf.shape(first)[0]
+    if component.shape[0] is not None:
+        return int(component.shape[0])
+    if isinstance(component, tf.RaggedTensor):
+        return tf.cast(component.nrows(), tf.int32)
+    if isinstance(component, tf.SparseTensor):
+        return tf.cast(component.dense_shape[0], tf.int32)
+    return tf.shape(component)[0]
+
+
+def check_rows(spec: Any, what: str) -> None:
+    """Makes sure that the tensors of each batch of a structure have as many rows, as far as that is known.
+
+    Args:
+        spec: the structure.
+        what: it is, for messages.
+
+    Raises:
+        InvalidInput: they have not.
+    """
+    import tensorflow as tf
+
+    leaves = tf.nest.flatten(spec, expand_composites=False)
+    known = {leaf.shape[0] for leaf in leaves if getattr(leaf, "shape", tf.TensorShape(None)).rank}
+    if len(numbers := sorted(known - {None})) > 1:
+        raise InvalidInput(
+            f"{what}: its tensors have {numbers[0]} and {numbers[1]} rows: {_UNLIKE}; give the model in "
+            "another way what is no data of the examples, or train in one process on one device"
+        )
+
+
+def with_rows_checked(batch: Any) -> Any:
+    """Returns a batch, which fails where its tensors turn out not to have as many rows each."""
+    import tensorflow as tf
+
+    components = _components(batch)
+    rows = [_rows(component) for component in components]
+    unsure = [n for n in rows if not isinstance(n, int)]
+    if len(rows) < 2 or not unsure:
+        return batch
+    alike = tf.reduce_all(tf.equal(tf.stack(rows), rows[0]))
+    said = tf.debugging.Assert(alike, [f"its tensors have other numbers of rows: {_UNLIKE}", tf.stack(rows)])
+    with tf.control_dependencies([said]):
+        return tf.nest.map_structure(
+            lambda c: tf.identity(c) if is_tensor(c) else c, batch, expand_composites=False
+        )
 
 
 def static_rows(spec: Any) -> int | None:

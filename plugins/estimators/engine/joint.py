@@ -6,7 +6,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from expcore_plugins.estimators.engine.batches import fingerprint
+from expcore_plugins.estimators.engine.batches import fingerprint, with_rows_checked
 from expcore_plugins.estimators.engine.calls import Loop, Made, count_of, floats, named_logs
 from expcore_plugins.estimators.engine.trainable import Shared
 from expcore_plugins.estimators.engine.workers import Workers
@@ -61,7 +61,7 @@ def _graph(
         def body(done: Any, _: Any, batch: Any, *__: Any) -> Any:
             if before is not None:
                 before()
-            logs = [t for _, t in named_logs(step(batch.get_value()))]
+            logs = [t for _, t in named_logs(step(with_rows_checked(batch.get_value())))]
             counter.assign_add(1)
             done += 1
             batch, more = following(done)

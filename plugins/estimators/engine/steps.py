@@ -10,7 +10,7 @@ from functools import partial
 from typing import Any, cast
 
 from expcore.errors import ExpcoreError, InvalidInput, NotCompiled
-from expcore_plugins.estimators.engine.batches import with_rows_unknown
+from expcore_plugins.estimators.engine.batches import check_rows, with_rows_unknown
 from expcore_plugins.estimators.engine.calls import Loop, Made, count_of, floats, named_logs
 from expcore_plugins.estimators.engine.coordinator import Coordinator
 from expcore_plugins.estimators.engine.devices import container_of
@@ -95,6 +95,7 @@ class StepBuilder:
             return self._scheduled(self._replicas, function, spec)
         joint = training and isinstance(self._replicas, Workers)
         if joint:
+            check_rows(spec, f"input {shapes(spec)}")
             self._model.prepare(spec)
         step = self._traced(function, with_rows_unknown(spec) if joint else spec)
         if training:

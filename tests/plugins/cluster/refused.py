@@ -371,10 +371,34 @@ MODELS = {
         hidden(), keras.layers.BatchNormalization(), optimizer="sgd", metrics=["mae"]
     ),
     "what cannot be told": lambda: own(telling),
+    "other numbers of rows": lambda: beside(),
+    "other numbers of rows that nobody knows": lambda: beside(),
 }
 
 
-DATA = {"ragged rows": ragged, "rows of any length": of_any_length}
+def unlike_rows(rows=6):
+    """Batches of 14 examples with a tensor beside them of another number of rows, which no layer uses."""
+    numbers = tf.data.Dataset.from_tensors(6).repeat()
+    return numbers.map(lambda n: ({"x": X[:14], "edges": tf.range(rows or n)}, Y[:14]))
+
+
+def unlike_rows_that_nobody_knows():
+    return unlike_rows(rows=None)
+
+
+def beside():
+    given = {"x": keras.Input((6,), name="x"), "edges": keras.Input((), dtype="int32", name="edges")}
+    model = keras.Model(given, keras.layers.Dense(1)(given["x"]))
+    model.compile("sgd", "mse")
+    return model
+
+
+DATA = {
+    "ragged rows": ragged,
+    "rows of any length": of_any_length,
+    "other numbers of rows": unlike_rows,
+    "other numbers of rows that nobody knows": unlike_rows_that_nobody_knows,
+}
 
 
 class Heard(logging.Handler):

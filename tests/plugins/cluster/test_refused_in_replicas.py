@@ -24,6 +24,12 @@ REFUSED = {
     "a step that is a function": ("within a tf.function of its own; take that decorator off",),
     "weights by rows": ("its step gives the variable", "different weights", "tf.GradientTape.gradient"),
     "gradients without a tape": ("its step gives the variable", "tf.GradientTape.gradient"),
+    "other numbers of rows": ("'edges': int32[6]", "its tensors have 6 and 14 rows", "from all of them"),
+    "other numbers of rows that nobody knows": (
+        "input function unlike_rows_that_nobody_knows gave a batch",
+        "its tensors have other numbers of rows",
+        "[6 14 14]",
+    ),
     "gradients of gradients": ("while another tape records", "train in one process"),
 }
 LEFT_OUT = {
