@@ -456,15 +456,25 @@ def test_who_lost_a_peer_that_goes_on_is_named_after_a_while(tmp_path, monkeypat
     assert cluster.supervisor.first_failure == (Task("chief", 0), 138)
 
 
-@pytest.mark.parametrize("code", [138, 69])
-def test_who_went_before_the_others_lost_it_is_named(tmp_path, caplog, code):
-    programs = {"chief": f"import sys, time; time.sleep(2); sys.exit({code})", "worker": WELL}
-    assert Cluster(tmp_path, programs, shape=Shape(2)).run() == code
-    assert "worker-0, worker-1 had ended with exit code 0" in caplog.text
-    caplog.clear()
-    programs["chief"] = "import sys, time; time.sleep(2); sys.exit(64)"
-    assert Cluster(tmp_path, programs, shape=Shape(2)).run() == 64
-    assert "had ended" not in caplog.text
+LEAVES = "import os, pathlib; pathlib.Path('gone', str(os.getpid())).touch()"
+LAST = """
+import os, sys, time
+while len(os.listdir("gone")) < 2 or any(os.path.exists(f"/proc/{{pid}}") for pid in os.listdir("gone")):
+    time.sleep(0.05)
+sys.exit({code})
+"""
+
+
+@linux
+@pytest.mark.parametrize(("code", "named"), [(138, True), (69, True), (64, False)])
+def test_who_went_before_the_others_lost_it_is_named(tmp_path, monkeypatch, caplog, code, named):
+    """Both workers have ended, and the launcher has seen it, before the chief fails."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "gone").mkdir()
+    assert (
+        Cluster(tmp_path, {"chief": LAST.format(code=code), "worker": LEAVES}, shape=Shape(2)).run() == code
+    )
+    assert ("worker-0, worker-1 had ended with exit code 0" in caplog.text) == named
 
 
 def test_who_does_not_end_when_asked_to_is_killed_and_that_is_said(tmp_path, monkeypatch, caplog):
