@@ -20,7 +20,7 @@ from expcore.errors import ExpcoreError, InvalidArgument, listing
 from expcore_plugins.estimators.engine.devices import parts_of
 from expcore_plugins.estimators.engine.replicas import SEED_STRIDE, Rows
 from expcore_plugins.estimators.engine.workers import summed
-from expcore_plugins.estimators.keras import gradients, statistics, tallies
+from expcore_plugins.estimators.keras import gradients, normalization, statistics, tallies
 from expcore_plugins.estimators.keras.changes import changed
 from expcore_plugins.estimators.keras.part import is_traced_here, part_here
 from expcore_plugins.estimators.keras.trainable import optimizers
@@ -52,7 +52,7 @@ def check_supported(model: Any) -> None:
         (base_optimizer.BaseOptimizer, "_overwrite_model_variables_with_average_value"),
         (base_optimizer.BaseOptimizer, "_backend_increment_gradient_accumulators"),
         (keras.random.SeedGenerator, "next"),
-        (keras.layers.BatchNormalization, "_moments"),
+        *normalization.places(),
         (model, "_aggregate_additional_loss"),
         (model, "_loss_tracker"),
         (model, "_non_trainable_variables"),
@@ -74,22 +74,6 @@ def check_supported(model: Any) -> None:
             f"model {model.name!r} is compiled with run_eagerly=True, which a cluster cannot run; look into "
             "its steps in a single process"
         )
-
-
-def synchronize_normalization(model: Any) -> None:
-    """Has batch normalisation use the statistics of the whole batch."""
-    import keras
-
-    changed = [
-        layer.name
-        for layer in model._flatten_layers()
-        if isinstance(layer, keras.layers.BatchNormalization) and not layer.synchronized
-    ]
-    for layer in model._flatten_layers():
-        if layer.name in changed:
-            layer.synchronized = True
-    if changed:
-        _LOG.info("batch normalisation uses the statistics of all replicas: %s", ", ".join(changed))
 
 
 @contextmanager
@@ -133,7 +117,7 @@ def keras_for(model: Any) -> Iterator[None]:
         change(tf.nn, "compute_average_loss", _average_loss)
         change(losses, "apply_mask", lambda _: partial(apply_mask, losses.squeeze_or_expand_to_same_rank))
         change(keras.random.SeedGenerator, "next", _own_seed)
-        change(keras.layers.BatchNormalization, "_moments", _moments_of_all)
+        normalization.mend(change)
         change(model, "_aggregate_additional_loss", _by_rows)
         for layer in model._flatten_layers():
             change(layer, "_losses", lambda _: _Losses())
@@ -363,29 +347,3 @@ def _own_seed(following: Any) -> Any:
         return part_here().lineage.is_apart(own)
 
     return next_of_replica
-
-
-def _moments_of_all(moments: Any) -> Any:
-    """Mean and variance of what is not masked, which Keras takes of one replica alone."""
-
-    def masked_moments(layer: Any, inputs: Any, mask: Any) -> Any:
-        import tensorflow as tf
-
-        same = part_here().lineage.is_same
-        if mask is None:
-            mean, variance = moments(layer, inputs, mask)
-            return same(mean), same(variance)
-        there = tf.broadcast_to(tf.expand_dims(tf.cast(mask, tf.bool), -1), tf.shape(inputs))
-        axes, none = layer._reduction_axes, tf.zeros_like(inputs)
-        count = summed(tf.reduce_sum(tf.cast(there, inputs.dtype), axes)) + tf.cast(_epsilon(), inputs.dtype)
-        mean = summed(tf.reduce_sum(tf.where(there, inputs, none), axes)) / count
-        distance = tf.where(there, tf.square(inputs - mean), none)
-        return same(mean), same(summed(tf.reduce_sum(distance, axes)) / count)
-
-    return masked_moments
-
-
-def _epsilon() -> float:
-    import keras
-
-    return float(keras.config.epsilon())

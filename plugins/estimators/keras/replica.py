@@ -15,7 +15,7 @@ from expcore_plugins.estimators.engine.lineage import Lineage
 from expcore_plugins.estimators.engine.replicas import Rows
 from expcore_plugins.estimators.engine.terms import NoTerms
 from expcore_plugins.estimators.engine.workers import Workers, summed
-from expcore_plugins.estimators.keras import mended, statistics
+from expcore_plugins.estimators.keras import mended, normalization, statistics
 from expcore_plugins.estimators.keras.beforehand import make_variables
 from expcore_plugins.estimators.keras.part import Part, part_is
 from expcore_plugins.estimators.keras.places import check_not_stateful
@@ -52,7 +52,7 @@ class KerasReplica(KerasTrainable):
                 "reach the others",
                 model.name,
             )
-        mended.synchronize_normalization(model)
+        normalization.synchronize(model)
 
     @property
     def jit_compile(self) -> bool:
@@ -63,7 +63,7 @@ class KerasReplica(KerasTrainable):
         """Makes all variables beforehand: in the steps of a replica it would be too late."""
         with self._workers.scope():
             make_variables(self.native, super().train_step, spec)
-        mended.synchronize_normalization(self.native)  # also what was made only now
+        normalization.synchronize(self.native)  # also what was made only now
 
     def build(self, config: Any) -> None:
         """Makes on all devices what data would make, also of an optimizer that no step uses."""

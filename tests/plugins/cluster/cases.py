@@ -156,6 +156,20 @@ def normalized():
     )
 
 
+@case("layer normalisation")
+def normalized_by_row():
+    import keras
+
+    x, y, _ = numbers()
+    layers = keras.layers
+
+    def model():
+        normal = (layers.LayerNormalization(), layers.LayerNormalization(axis=[1, 2], scale=False))
+        return dense(hidden(), layers.Reshape((4, 2)), *normal, layers.Flatten(), optimizer="adam")
+
+    return model, lambda: dataset(x, y, remainder=True)
+
+
 @case("class weights")
 def classes():
     x, y, _ = numbers()
@@ -255,20 +269,24 @@ def sparse():
     return model, lambda: dataset(words, y, remainder=True)
 
 
-def two_layers(train_step, metrics=(), **compiled):
-    """A model with a training step of its own, a function of the model, features and labels."""
+def two_layers(train_step, metrics=(), between=None, **compiled):
+    """A model with a training step of its own, a function of the model, features and labels.
+
+    ``between`` makes a layer between the two.
+    """
     import keras
 
     class Own(keras.Model):
         def __init__(self):
             super().__init__()
             self.one, self.two = hidden(), keras.layers.Dense(1)
+            self.between = between() if between else lambda x: x
             self.scale = self.add_weight(shape=(), initializer=keras.initializers.Constant(0.3), name="scale")
             self.tracker = keras.metrics.Mean("told")
             self.weighed = keras.metrics.Mean("weighed")
 
         def call(self, x):
-            return self.two(self.one(x))
+            return self.two(self.between(self.one(x)))
 
         def train_step(self, data):
             return train_step(self, *data)
@@ -470,8 +488,12 @@ for _name in OWN_STEPS:
 
     @case(_name, step=OWN_STEPS[_name])
     def own_step(step):
+        import keras
+
         x, y, _ = numbers()
         how = {"optimizer": "sgd"} if step is assigned else {}
+        if step is of_inputs:
+            how["between"] = keras.layers.LayerNormalization
         return lambda: two_layers(step, **how), lambda: dataset(x, y, remainder=True)
 
 
@@ -948,6 +970,7 @@ BETWEEN_PROCESSES_ONLY = (
 )
 ON_DEVICES_ONLY = (
     "batch normalisation",
+    "layer normalisation",
     "fewer rows than processes",
     "loss scale",
     "global clipnorm",
