@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from functools import partial
 from typing import Any
 
 from expcore.errors import PeerLost
@@ -233,10 +234,18 @@ def _numbers_of(replica: Any) -> Iterator[None]:
 
 
 def summed(value: Any) -> Any:
-    """Returns a number summed over all replicas; called in the replica context."""
+    """Returns a number, or each of a list, summed over all replicas; called in the replica context."""
     import tensorflow as tf
 
-    return tf.distribute.get_replica_context().all_reduce(tf.distribute.ReduceOp.SUM, value)
+    reduce = partial(tf.distribute.get_replica_context().all_reduce, tf.distribute.ReduceOp.SUM)
+    if not isinstance(value, list):
+        return reduce(value)
+    totals = list(value)
+    for dtype in dict.fromkeys(v.dtype for v in value):  # TensorFlow packs all that it is given together
+        chosen = [i for i, v in enumerate(value) if v.dtype == dtype]
+        for i, total in zip(chosen, reduce([value[i] for i in chosen]), strict=True):
+            totals[i] = total
+    return totals
 
 
 def _summed_at_once(values: Sequence[Any]) -> list[Any]:

@@ -65,18 +65,24 @@ def _with_gradient(call: Any) -> Any:
             outputs *= tf.reshape(tf.cast(layer.gamma, values.dtype), shape)
         if layer.beta is not None:
             outputs += tf.reshape(tf.cast(layer.beta, values.dtype), shape)
-        return tf.cast(outputs, layer.compute_dtype)
+        return tf.cast(tf.cast(outputs, inputs.dtype), layer.compute_dtype)
 
     return called
 
 
 def _axes(layer: Any, inputs: Any) -> list[int] | None:
-    """The axes of what is normalised of each row by itself; None: it is something else."""
+    """The axes of what is normalised of each row by itself; None: it is something else, or made otherwise."""
     rank = inputs.shape.rank
-    if rank is None or layer.rms_scaling or inputs.shape[0] is not None:
+    if rank is None or layer.rms_scaling or layer.epsilon is None or inputs.shape[0] is not None:
+        return None
+    if not isinstance(layer.axis, list):  # a build() that is not Keras's
         return None
     axes = [axis % rank for axis in layer.axis]
-    return None if 0 in axes or any(inputs.shape[axis] is None for axis in axes) else axes
+    sizes = [inputs.shape[axis] for axis in axes]
+    given = [w for w in (layer.gamma, layer.beta) if w is not None]
+    if 0 in axes or None in sizes or any(list(w.shape) != sizes for w in given):
+        return None
+    return axes
 
 
 def _standardized(values: Any, axes: list[int], epsilon: float) -> Any:

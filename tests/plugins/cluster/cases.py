@@ -164,7 +164,10 @@ def normalized_by_row():
     layers = keras.layers
 
     def model():
-        normal = (layers.LayerNormalization(), layers.LayerNormalization(axis=[1, 2], scale=False))
+        normal = (
+            layers.LayerNormalization(dtype="float64"),
+            layers.LayerNormalization(axis=[1, 2], scale=False),
+        )
         return dense(hidden(), layers.Reshape((4, 2)), *normal, layers.Flatten(), optimizer="adam")
 
     return model, lambda: dataset(x, y, remainder=True)

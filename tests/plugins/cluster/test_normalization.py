@@ -33,7 +33,33 @@ WRITTEN_DOWN = {
 LEFT_TO_KERAS = {
     "of rows": {"axis": [0, 1]},
     "by roots of mean squares": {"rms_scaling": True},
+    "with Keras's epsilon": {"epsilon": None},
+    "with one scale for all numbers": {"made": lambda: OneScale()},
+    "with scales of each row": {"made": lambda: ScalesOfRows()},
+    "with an axis that is a number": {"made": lambda: AxisOfItsOwn()},
 }
+NOT_FLOATS = {"int32": 20, "bool": 2, "float16": 9}
+
+
+class OneScale(keras.layers.LayerNormalization):
+    def build(self, shape):
+        self.axis, self.beta = [len(shape) - 1], None
+        self.gamma = self.add_weight(shape=(), name="gamma")
+
+
+class ScalesOfRows(keras.layers.LayerNormalization):
+    def call(self, x):
+        own, self.gamma = self.gamma, self.gamma + 0.1 * keras.ops.sin(x)
+        try:
+            return super().call(x)
+        finally:
+            self.gamma = own
+
+
+class AxisOfItsOwn(keras.layers.LayerNormalization):
+    def build(self, shape):
+        self.gamma = self.add_weight(shape=shape[-1:], name="gamma")
+        self.beta = self.add_weight(shape=shape[-1:], name="beta")
 
 
 WITHIN = {
@@ -57,7 +83,7 @@ def traced_as_a_part(step, spec, mends):
 def results(options, mends):
     """What a layer gives and its derivatives, and the kinds of operation of the graph."""
     random = np.random.default_rng(5)
-    layer = keras.layers.LayerNormalization(**options)
+    layer = options["made"]() if "made" in options else keras.layers.LayerNormalization(**options)
     shape = SHAPE if 0 in np.ravel(layer.axis) else (None, *SHAPE[1:])
     layer.build(shape)
     weights = layer.trainable_variables
@@ -98,6 +124,19 @@ def test_it_is_that_of_keras(name):
         else:
             np.testing.assert_allclose(here, there, rtol=noise, atol=noise)
     assert ("IdentityN" in kinds) == (name in WRITTEN_DOWN)
+
+
+@pytest.mark.parametrize("dtype", NOT_FLOATS)
+def test_what_it_gives_is_rounded_to_the_type_of_what_it_is_given(dtype):
+    """As Keras does, whatever the type of the layer."""
+    layer = keras.layers.LayerNormalization()
+    layer.build((None, *SHAPE[1:]))
+    layer.gamma.assign(3 * tf.ones_like(layer.gamma))
+    x = tf.cast(np.random.default_rng(5).integers(0, NOT_FLOATS[dtype], SHAPE), dtype)
+    spec = tf.TensorSpec((None, *SHAPE[1:]), dtype)
+    here, there = (traced_as_a_part(layer, spec, mends)(x).numpy() for mends in (True, False))
+    np.testing.assert_allclose(here, there, rtol=2e-3)
+    np.testing.assert_array_equal(here, tf.cast(tf.cast(here, dtype), "float32"))
 
 
 @pytest.mark.parametrize("name", WITHIN)
