@@ -16,7 +16,7 @@ from expcore.cli.manifest import manifest
 from expcore.cli.output import escaped
 from expcore.cli.plugins import plugins
 from expcore.cli.run import run
-from expcore.cli.streams import DEBUG, LAYOUT
+from expcore.cli.streams import DEBUG, LAYOUT, leave_unread
 from expcore.errors import EXIT_SOFTWARE, EXIT_USAGE, ExpcoreError, StoppedBySignal
 
 _REPORT = "this is a fault of expcore, of a plugin or of the experiment's own code, see the traceback above"
@@ -33,6 +33,7 @@ class _Main(click.Group):
             raise click.exceptions.Exit(EXIT_USAGE) from error
 
     def invoke(self, ctx: click.Context) -> Any:
+        ctx.call_on_close(leave_unread)
         try:
             return super().invoke(ctx)
         except click.ClickException as error:

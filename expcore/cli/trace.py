@@ -7,7 +7,7 @@ import os
 import re
 import signal
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import TYPE_CHECKING, Any
@@ -74,13 +74,14 @@ def _run(command: Sequence[str], file: str) -> int:
     from expcore.host.trace import TRACE
 
     words = [_program(command[0]), *command[1:]]
-    try:
-        process = Popen(words, env={**os.environ, TRACE: file})  # noqa: S603  (the user's own command)
-    except OSError as error:
-        raise InvalidArgument(
-            f"command {command[0]!r}: it cannot be started ({error.strerror}); give a program after --"
-        ) from error
-    with _passing_signals(process):
+    with _passing_signals() as pass_to:
+        try:
+            process = Popen(words, env={**os.environ, TRACE: file})  # noqa: S603  (the user's own command)
+        except OSError as error:
+            raise InvalidArgument(
+                f"command {command[0]!r}: it cannot be started ({error.strerror}); give a program after --"
+            ) from error
+        pass_to(process)
         code = process.wait()
     return code if code >= 0 else 128 - code
 
@@ -94,21 +95,38 @@ def _program(name: str) -> str:
 
 
 @contextmanager
-def _passing_signals(process: Popen[bytes]) -> Iterator[None]:
-    """Hands SIGTERM, SIGHUP and SIGINT on, and waits for what the command makes of them.
+def _passing_signals() -> Iterator[Callable[[Popen[bytes]], None]]:
+    """Gives what hands SIGTERM, SIGHUP and SIGINT on to a command; one that comes before it waits for it.
 
     Ctrl-C in a terminal reaches the command as well, which must not get it twice: the second one means that
     its state need not be saved.
     """
+    started: list[Popen[bytes]] = []
+    waiting: list[int] = []
 
     def hand_on(signum: int, _: FrameType | None) -> None:
-        if not (signum == signal.SIGINT and _in_foreground()):
-            with suppress(ProcessLookupError):
-                process.send_signal(signum)
+        if signum == signal.SIGINT and _in_foreground():
+            return
+        if not started:
+            waiting.append(signum)
+            return
+        with suppress(ProcessLookupError):
+            started[0].send_signal(signum)
 
-    before = {n: signal.signal(n, hand_on) for n in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)}
+    before = {n: signal.getsignal(n) for n in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)}
+
+    def pass_to(process: Popen[bytes]) -> None:
+        started.append(process)
+        for signum in before:
+            signal.signal(signum, hand_on)
+        for missed in waiting:
+            hand_on(missed, None)
+
     try:
-        yield
+        for signum, handler in before.items():
+            if handler != signal.SIG_IGN:  # which the command inherits, as under nohup
+                signal.signal(signum, hand_on)
+        yield pass_to
     finally:
         for signum, handler in before.items():
             signal.signal(signum, handler)

@@ -165,10 +165,36 @@ def test_a_ctrl_c_that_the_terminal_sends_to_the_command_as_well_is_not_sent_twi
     monkeypatch.setattr(trace, "_in_foreground", lambda: foreground)
     got = []
     before = signal.getsignal(signum)
-    with trace._passing_signals(SimpleNamespace(send_signal=got.append)):
+    with trace._passing_signals() as pass_to:
+        pass_to(SimpleNamespace(send_signal=got.append))
         os.kill(os.getpid(), signum)
     assert got == handed_on
     assert signal.getsignal(signum) is before
+
+
+def test_a_signal_that_comes_before_the_command_has_started_is_handed_on_then(monkeypatch):
+    monkeypatch.setattr(trace, "_in_foreground", lambda: False)
+    got = []
+    with trace._passing_signals() as pass_to:
+        os.kill(os.getpid(), signal.SIGTERM)
+        assert got == []
+        pass_to(SimpleNamespace(send_signal=got.append))
+        assert got == [signal.SIGTERM]
+        os.kill(os.getpid(), signal.SIGTERM)
+    assert got == [signal.SIGTERM] * 2
+
+
+def test_a_signal_that_is_ignored_is_so_until_the_command_has_inherited_it(monkeypatch):
+    monkeypatch.setattr(trace, "_in_foreground", lambda: False)
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with trace._passing_signals() as pass_to:
+            assert signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
+            pass_to(SimpleNamespace(send_signal=lambda _: None))
+            assert signal.getsignal(signal.SIGHUP) != signal.SIG_IGN
+        assert signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGHUP, before)
 
 
 def test_in_a_terminal_the_command_gets_ctrl_c_and_may_end_as_it_likes(site):

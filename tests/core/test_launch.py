@@ -310,8 +310,10 @@ Supervisor(Shape(1), lambda _: [sys.executable, "-c", task], Path({str(tmp_path)
     launcher.stdout.close()
 
 
+@pytest.mark.parametrize("unbuffered", ["", "1"])  # what is not taken is kept by Python or is not
 @pytest.mark.parametrize("closes", ["2>&-", "2>/dev/full", "2>&1 | head -n 1"])
-def test_logs_go_on_where_nobody_takes_what_is_shown(tmp_path, closes):
+def test_logs_go_on_where_nobody_takes_what_is_shown(tmp_path, monkeypatch, closes, unbuffered):
+    monkeypatch.setenv("PYTHONUNBUFFERED", unbuffered)
     (tmp_path / "line.py").write_text(EXPERIMENT)
     command = (
         f"{sys.executable} -P -m expcore.cli launch line.py --workers 0 --output-dir runs --allow-server"
@@ -323,7 +325,16 @@ def test_logs_go_on_where_nobody_takes_what_is_shown(tmp_path, closes):
     assert "done; step 20" in (tmp_path / "runs" / "expcore" / "launch" / "chief-0.log").read_text()
 
 
+@pytest.fixture
+def hangup_ends():
+    """SIGHUP has its own effect in what is started, also where the tests run under nohup."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, before)
+
+
 @linux
+@pytest.mark.usefixtures("hangup_ends")
 def test_a_terminal_that_is_closed_lets_tasks_save(tmp_path):
     (tmp_path / "waits.py").write_text(
         "import signal, sys, time\n"
