@@ -127,12 +127,13 @@ def test_a_command_that_is_killed_ends_with_128_and_the_signal(site):
 @pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_reaches_the_command_which_may_end_as_it_likes(site, signum):
     code = (
-        "import signal, sys\n"
+        # Not by print: a signal may come while the first one still flushes, within which no other may.
+        "import os, signal, sys\n"
         "def end(n, _):\n"
-        "    print('got', n, flush=True)\n"
+        "    os.write(1, f'got {n}\\n'.encode())\n"
         "    sys.exit(7)\n"
         f"signal.signal({int(signum)}, end)\n"
-        "print('ready', flush=True)\n"
+        "os.write(1, b'ready\\n')\n"
         "while True: signal.pause()\n"
     )
     process = subprocess.Popen(
