@@ -79,9 +79,12 @@ def _steady(found: Found) -> str:
 
 
 def _side_by_side(found: Found, reference: str) -> str:
-    """A row a peer, a column a case."""
+    """A row a peer, a column a case; and the rounds of each, where they differ."""
     peers = dict.fromkeys(peer for m in found for peer in m.samples)
-    rows = ((peer, *(cell(m.ratio(peer, reference)) for m in found)) for peer in peers)
+    rows = [(peer, *(cell(m.ratio(peer, reference)) for m in found)) for peer in peers]
+    rounds = [str(max(map(len, m.samples.values()))) for m in found]
+    if len(set(rounds)) > 1:
+        rows.append(("rounds", *rounds))
     return table(("peer", *(m.case.label for m in found)), rows)
 
 

@@ -6,7 +6,7 @@ import re
 import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING
@@ -15,7 +15,7 @@ import click
 
 from expcore.cli.choices import choice_options, choose
 from expcore.cli.output_dir import check_output_dir, make_output_dir
-from expcore.cli.streams import log_level, log_options, logging_to_stderr
+from expcore.cli.streams import log_level, log_options, logging_to_stderr, write_stderr
 
 if TYPE_CHECKING:
     from expcore.launch.shape import Task
@@ -106,7 +106,7 @@ def launch(
             code = supervisor.run(look)
     if supervisor.first_failure is not None and code != 0:
         task, its_code = supervisor.first_failure
-        click.echo(f"expcore: {task.name} failed first, with exit code {its_code}", err=True)
+        write_stderr(f"expcore: {task.name} failed first, with exit code {its_code}\n")
     ctx.exit(code)
 
 
@@ -126,13 +126,6 @@ def _signals(supervisor: Supervisor) -> Iterator[None]:
     finally:
         for signum, handler in old.items():
             signal.signal(signum, handler)
-
-
-def _write(text: str) -> None:
-    if sys.stderr is not None:
-        with suppress(OSError, ValueError):  # nobody reads it any more; the logs have it
-            sys.stderr.write(text)
-            sys.stderr.flush()
 
 
 @contextmanager
@@ -155,7 +148,7 @@ def _view(
 
     if sys.stderr is None or not sys.stderr.isatty():
         # In one piece: several threads write here.
-        yield lambda name, line: shown(name, line, lambda text: _write(f"{text}\n")), None
+        yield lambda name, line: shown(name, line, lambda text: write_stderr(f"{text}\n")), None
         return
     bar = tqdm(total=0, bar_format="{desc}", leave=False, file=sys.stderr)
     width = terminal_width(err=True) or 80

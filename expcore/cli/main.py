@@ -16,7 +16,7 @@ from expcore.cli.manifest import manifest
 from expcore.cli.output import escaped
 from expcore.cli.plugins import plugins
 from expcore.cli.run import run
-from expcore.cli.streams import DEBUG, LAYOUT, leave_unread
+from expcore.cli.streams import DEBUG, LAYOUT, leave_unread, write_stderr
 from expcore.errors import EXIT_SOFTWARE, EXIT_USAGE, ExpcoreError, StoppedBySignal
 
 _REPORT = "this is a fault of expcore, of a plugin or of the experiment's own code, see the traceback above"
@@ -24,6 +24,12 @@ _REPORT = "this is a fault of expcore, of a plugin or of the experiment's own co
 
 class _Main(click.Group):
     """Turns exceptions into exit codes, also where a test or another program calls the command."""
+
+    def main(self, *args: Any, **kwargs: Any) -> Any:
+        try:
+            return super().main(*args, **kwargs)
+        finally:
+            leave_unread()
 
     def make_context(self, *args: Any, **kwargs: Any) -> click.Context:
         try:
@@ -33,7 +39,6 @@ class _Main(click.Group):
             raise click.exceptions.Exit(EXIT_USAGE) from error
 
     def invoke(self, ctx: click.Context) -> Any:
-        ctx.call_on_close(leave_unread)
         try:
             return super().invoke(ctx)
         except click.ClickException as error:
@@ -50,13 +55,13 @@ class _Main(click.Group):
             ctx.exit(128 + signal.SIGINT)
         except ExpcoreError as error:
             if ctx.meta.get(DEBUG):
-                traceback.print_exc()
+                write_stderr(traceback.format_exc())
             _say(f"error: {told(error)}")
             ctx.exit(error.exit_code)
         except Exception as error:
             if isinstance(error, OSError) and error.errno == errno.EPIPE:
                 raise  # whoever read our output has gone; click ends quietly
-            traceback.print_exc()
+            write_stderr(traceback.format_exc())
             _say(f"error: {told(error, kind=True)}; {_REPORT}")
             ctx.exit(EXIT_SOFTWARE)
 
@@ -81,7 +86,7 @@ def _show(error: click.ClickException) -> None:
 
 
 def _say(line: str) -> None:
-    click.echo(f"expcore: {escaped(line, LAYOUT)}", err=True)
+    write_stderr(f"expcore: {escaped(line, LAYOUT)}\n")
 
 
 def _version(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:

@@ -91,6 +91,14 @@ def logging_to_stderr(level: int) -> Iterator[None]:
             logger.propagate = propagate
 
 
+def write_stderr(text: str) -> None:
+    """Writes at once, if somebody takes it: an exit code says as much, and logs have the rest."""
+    if sys.stderr is not None:
+        with suppress(OSError, ValueError):
+            sys.stderr.write(text)
+            sys.stderr.flush()
+
+
 def leave_unread() -> None:
     """Has Python end with the code it was told to where nobody takes what stderr has: else it is 120."""
     if sys.stderr is None:

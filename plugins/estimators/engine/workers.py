@@ -241,11 +241,16 @@ def summed(value: Any) -> Any:
     if not isinstance(value, list):
         return reduce(value)
     totals = list(value)
-    for dtype in dict.fromkeys(v.dtype for v in value):  # TensorFlow packs all that it is given together
-        chosen = [i for i, v in enumerate(value) if v.dtype == dtype]
+    for chosen in _by_type(value):  # TensorFlow packs all that it is given together
         for i, total in zip(chosen, reduce([value[i] for i in chosen]), strict=True):
             totals[i] = total
     return totals
+
+
+def _by_type(values: Sequence[Any]) -> list[list[int]]:
+    """The places of those values that have a type in common."""
+    types = dict.fromkeys(v.dtype for v in values)
+    return [[i for i, v in enumerate(values) if v.dtype == dtype] for dtype in types]
 
 
 def _summed_at_once(values: Sequence[Any]) -> list[Any]:
@@ -254,8 +259,7 @@ def _summed_at_once(values: Sequence[Any]) -> list[Any]:
 
     given = [_summable(v) for v in values]
     totals: list[Any] = list(values)
-    for dtype in dict.fromkeys(v.dtype for v in given):
-        chosen = [i for i, v in enumerate(given) if v.dtype == dtype]
+    for chosen in _by_type(given):
         line = summed(tf.concat([tf.reshape(given[i], [-1]) for i in chosen], 0))
         parts = tf.split(line, tf.stack([tf.size(given[i]) for i in chosen]), num=len(chosen))
         for i, part in zip(chosen, parts, strict=True):

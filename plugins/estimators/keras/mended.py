@@ -52,7 +52,7 @@ def check_supported(model: Any) -> None:
         (base_optimizer.BaseOptimizer, "_overwrite_model_variables_with_average_value"),
         (base_optimizer.BaseOptimizer, "_backend_increment_gradient_accumulators"),
         (keras.random.SeedGenerator, "next"),
-        *normalization.places(),
+        *((owner, name) for owner, name, _ in normalization.changes()),
         (model, "_aggregate_additional_loss"),
         (model, "_loss_tracker"),
         (model, "_non_trainable_variables"),
@@ -117,7 +117,8 @@ def keras_for(model: Any) -> Iterator[None]:
         change(tf.nn, "compute_average_loss", _average_loss)
         change(losses, "apply_mask", lambda _: partial(apply_mask, losses.squeeze_or_expand_to_same_rank))
         change(keras.random.SeedGenerator, "next", _own_seed)
-        normalization.mend(change)
+        for place in normalization.changes():
+            change(*place)
         change(model, "_aggregate_additional_loss", _by_rows)
         for layer in model._flatten_layers():
             change(layer, "_losses", lambda _: _Losses())

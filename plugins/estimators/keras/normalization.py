@@ -13,19 +13,14 @@ from expcore_plugins.estimators.keras.part import is_traced_here, part_here
 _LOG = logging.getLogger(__name__)
 
 
-def places() -> list[tuple[Any, str]]:
-    """Returns what is changed here of Keras, by owner and name."""
+def changes() -> list[tuple[Any, str, Callable[[Any], Any]]]:
+    """Returns what a replica's steps change of Keras: owner, name, and what makes the new of the old."""
     import keras
 
-    return [(keras.layers.BatchNormalization, "_moments"), (keras.layers.LayerNormalization, "call")]
-
-
-def mend(change: Callable[..., None]) -> None:
-    """Changes them, for steps that are traced as those of one replica of several."""
-    import keras
-
-    change(keras.layers.BatchNormalization, "_moments", _moments_of_all)
-    change(keras.layers.LayerNormalization, "call", _with_gradient)
+    return [
+        (keras.layers.BatchNormalization, "_moments", _moments_of_all),
+        (keras.layers.LayerNormalization, "call", _with_gradient),
+    ]
 
 
 def synchronize(model: Any) -> None:
